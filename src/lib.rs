@@ -1,0 +1,5 @@
+//! windlass: a signed hook puts an image into service, and the caller learns the truth.
+//!
+//! One idea carries it: a deployment is a plan, carried out and written down. The modules, in reading order:
+
+pub mod model;

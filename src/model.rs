@@ -1,0 +1,11 @@
+//! The names that everything else speaks in. A value of one of these types cannot be wrong.
+
+mod digest;
+mod image;
+mod name;
+mod time;
+
+pub use digest::{Digest, DigestError};
+pub use image::{ImageReference, ImageReferenceError, LocalImage, PinnedImage, Repository};
+pub use name::{DeliveryId, DeploymentId, KeyId, NameError, ProjectName};
+pub use time::{Clock, Timestamp};
