@@ -3,3 +3,7 @@
 //! One idea carries it: a deployment is a plan, carried out and written down. The modules, in reading order:
 
 pub mod model;
+
+pub mod deploy;
+pub mod host;
+pub mod lanes;

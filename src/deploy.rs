@@ -1,0 +1,12 @@
+//! What a deployment is: pure decisions, without a clock, input, output or tasks.
+//!
+//! A deployment is a plan, carried out and written down. This module says what may be deployed, what will be
+//! done, what was said while it was done, what follows from that, and what to do about it after a crash.
+
+pub mod event;
+pub mod plan;
+pub mod recover;
+pub mod request;
+pub mod snapshot;
+pub mod spec;
+pub mod status;

@@ -1,0 +1,344 @@
+//! What will be done, as steps: forward to a release, or back to what ran before.
+//!
+//! Rollback is not an undo of each step but another plan, made from the snapshot, so that it can be begun again
+//! after a crash. Every step may be carried out twice with the same result.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::{Service, Snapshot};
+use crate::model::{Digest, ImageReference, LocalImage, PinnedImage};
+
+/// All that will be done, in order. Also the dry run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// In the order in which they are carried out.
+    pub steps: Vec<Step>,
+}
+
+/// One action of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Step {
+    /// Have the image on this host; asks the registry only where it is not there yet.
+    Pull {
+        /// By digest.
+        image: PinnedImage,
+    },
+    /// Hold images so that no pruning can take them.
+    Keep {
+        /// The release and what ran before it.
+        images: Vec<Source>,
+    },
+    /// Let the reference that the target names mean this image on this host.
+    Pin {
+        /// As the compose file or unit names it.
+        reference: ImageReference,
+        /// What it shall mean.
+        image: Source,
+    },
+    /// Put what is pinned into service.
+    Apply {
+        /// Only these.
+        services: Vec<String>,
+    },
+    /// Prove that it works.
+    AwaitHealthy {
+        /// Only these.
+        services: Vec<String>,
+        /// What their containers must be made from.
+        images: Vec<Expected>,
+    },
+    /// Take out of service what had not been in service before.
+    Withdraw {
+        /// Only these.
+        services: Vec<String>,
+        /// References that meant nothing before.
+        unpin: Vec<ImageReference>,
+    },
+}
+
+/// An image by what names it for certain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// By the registry's digest.
+    Registry(PinnedImage),
+    /// By the engine's id: it was built or loaded on this host.
+    Local(Digest),
+}
+
+/// What a service's container must be made from for the proof to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The service.
+    pub service: String,
+    /// The image.
+    pub image: Source,
+}
+
+/// The plan that moves the services of `snapshot` to `release`.
+#[must_use]
+pub fn forward(release: &[PinnedImage], snapshot: &Snapshot) -> Plan {
+    let mut steps: Vec<Step> = release.iter().map(|image| Step::Pull { image: image.clone() }).collect();
+
+    let mut keep: Vec<Source> = release.iter().cloned().map(Source::Registry).collect();
+    for service in &snapshot.services {
+        if let Some(before) = service.before() {
+            push_once(&mut keep, before);
+        }
+    }
+    steps.push(Step::Keep { images: keep });
+
+    let mut services = Vec::new();
+    let mut images = Vec::new();
+    for service in &snapshot.services {
+        let Some(image) = release.iter().find(|image| image.image.repository() == service.reference.repository())
+        else {
+            continue;
+        };
+        let image = Source::Registry(image.clone());
+        push_once(&mut steps, Step::Pin { reference: service.reference.clone(), image: image.clone() });
+        services.push(service.name.clone());
+        images.push(Expected { service: service.name.clone(), image });
+    }
+    steps.push(Step::Apply { services: services.clone() });
+    steps.push(Step::AwaitHealthy { services, images });
+    Plan { steps }
+}
+
+/// The plan that puts back what `snapshot` saw.
+///
+/// A service that was not there is withdrawn. One that was there and did not work is put back as it was, but
+/// nobody waits for it to become what it was not.
+#[must_use]
+pub fn rollback(snapshot: &Snapshot) -> Plan {
+    let mut steps = Vec::new();
+    let (mut pins, mut restored, mut worked, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut strangers, mut unpin) = (Vec::new(), Vec::new());
+    for service in &snapshot.services {
+        match service.before() {
+            Some(before) => {
+                if let Source::Registry(image) = &before {
+                    push_once(&mut steps, Step::Pull { image: image.clone() });
+                }
+                push_once(&mut pins, Step::Pin { reference: service.reference.clone(), image: before.clone() });
+                if let Some(container) = &service.container {
+                    restored.push(service.name.clone());
+                    if container.working {
+                        worked.push(service.name.clone());
+                        images.push(Expected { service: service.name.clone(), image: before });
+                    }
+                }
+            }
+            None => push_once(&mut unpin, service.reference.clone()),
+        }
+        if service.container.is_none() {
+            strangers.push(service.name.clone());
+        }
+    }
+    steps.append(&mut pins);
+    if !strangers.is_empty() || !unpin.is_empty() {
+        steps.push(Step::Withdraw { services: strangers, unpin });
+    }
+    if !restored.is_empty() {
+        steps.push(Step::Apply { services: restored });
+    }
+    if !worked.is_empty() {
+        steps.push(Step::AwaitHealthy { services: worked, images });
+    }
+    Plan { steps }
+}
+
+fn push_once<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+impl Service {
+    /// What to go back to: what ran, else what was pinned.
+    fn before(&self) -> Option<Source> {
+        let image = self.container.as_ref().map(|container| &container.image).or(self.pinned.as_ref())?;
+        Some(Source::of(&self.reference, image))
+    }
+}
+
+impl Source {
+    /// The surest name of a local image that `reference` stands for.
+    #[must_use]
+    pub fn of(reference: &ImageReference, image: &LocalImage) -> Self {
+        match &image.digest {
+            Some(digest) => Self::Registry(reference.clone().pinned(digest.clone())),
+            None => Self::Local(image.id.clone()),
+        }
+    }
+}
+
+impl Step {
+    /// Whether this step is past the point of no return: whether, once it was begun, only a rollback leads back.
+    #[must_use]
+    pub fn disturbs(&self) -> bool {
+        match self {
+            Self::Pull { .. } | Self::Keep { .. } => false,
+            Self::Pin { .. } | Self::Apply { .. } | Self::AwaitHealthy { .. } | Self::Withdraw { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(image) => write!(f, "{image}"),
+            Self::Local(id) => write!(f, "local image {}", id.short()),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pull { image } => write!(f, "pull {image}"),
+            Self::Keep { images } => {
+                f.write_str("keep ")?;
+                join(f, images)
+            }
+            Self::Pin { reference, image } => write!(f, "pin {reference} to {image}"),
+            Self::Apply { services } => {
+                f.write_str("apply ")?;
+                join(f, services)
+            }
+            Self::AwaitHealthy { services, .. } => {
+                f.write_str("await healthy ")?;
+                join(f, services)
+            }
+            Self::Withdraw { services, unpin } => {
+                f.write_str("withdraw ")?;
+                join(f, services)?;
+                if !unpin.is_empty() {
+                    f.write_str(if services.is_empty() { "unpin " } else { ", unpin " })?;
+                    join(f, unpin)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn join<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{}. {step}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::snapshot::Container;
+    use super::*;
+
+    fn image(name: &str) -> LocalImage {
+        LocalImage { id: Digest::of(name.as_bytes()), digest: Some(Digest::of(name.as_bytes())) }
+    }
+
+    fn service(name: &str, reference: &str, pinned: Option<&str>, container: Option<(&str, bool)>) -> Service {
+        Service {
+            name: name.to_owned(),
+            reference: reference.parse().unwrap(),
+            pinned: pinned.map(image),
+            container: container.map(|(name, working)| Container { image: image(name), working }),
+        }
+    }
+
+    fn release(reference: &str) -> PinnedImage {
+        reference.parse::<ImageReference>().unwrap().pinned(Digest::of(b"new"))
+    }
+
+    pub(crate) fn a_shop() -> (Vec<PinnedImage>, Snapshot) {
+        let services = vec![
+            service("api", "r.io/api:live", Some("old"), Some(("old", true))),
+            service("worker", "r.io/api:live", Some("old"), Some(("old", true))),
+        ];
+        (vec![release("r.io/api:v2")], Snapshot { services })
+    }
+
+    #[test]
+    fn two_services_of_one_image_are_pulled_and_pinned_once() {
+        let (release, snapshot) = a_shop();
+        assert_snapshot!(forward(&release, &snapshot).to_string(), @r"
+        1. pull r.io/api:v2 (11507a0e2f5e)
+        2. keep r.io/api:v2 (11507a0e2f5e), r.io/api:live (cba06b5736fa)
+        3. pin r.io/api:live to r.io/api:v2 (11507a0e2f5e)
+        4. apply api, worker
+        5. await healthy api, worker
+        ");
+        assert_snapshot!(rollback(&snapshot).to_string(), @r"
+        1. pull r.io/api:live (cba06b5736fa)
+        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        3. apply api, worker
+        4. await healthy api, worker
+        ");
+    }
+
+    #[test]
+    fn the_way_back_from_a_first_deployment_is_nothing_at_all() {
+        let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", None, None)] };
+        assert_snapshot!(rollback(&snapshot).to_string(), @"1. withdraw api, unpin r.io/api:live");
+    }
+
+    #[test]
+    fn what_was_pulled_but_never_started_is_pinned_again_and_not_started() {
+        let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", Some("old"), None)] };
+        assert_snapshot!(rollback(&snapshot).to_string(), @r"
+        1. pull r.io/api:live (cba06b5736fa)
+        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        3. withdraw api
+        ");
+    }
+
+    #[test]
+    fn a_service_that_had_crashed_is_put_back_but_not_waited_for() {
+        let snapshot =
+            Snapshot { services: vec![service("api", "r.io/api:live", Some("moved"), Some(("old", false)))] };
+        assert_snapshot!(rollback(&snapshot).to_string(), @r"
+        1. pull r.io/api:live (cba06b5736fa)
+        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        3. apply api
+        ");
+    }
+
+    #[test]
+    fn an_image_built_on_this_host_is_named_by_its_id() {
+        let mut built = service("api", "r.io/api:live", None, Some(("old", true)));
+        if let Some(container) = &mut built.container {
+            container.image.digest = None;
+        }
+        assert_snapshot!(rollback(&Snapshot { services: vec![built] }).to_string(), @r"
+        1. pin r.io/api:live to local image cba06b5736fa
+        2. apply api
+        3. await healthy api
+        ");
+    }
+
+    #[test]
+    fn only_pulling_and_keeping_leave_everything_as_it_was() {
+        let (release, snapshot) = a_shop();
+        let disturbing: Vec<bool> = forward(&release, &snapshot).steps.iter().map(Step::disturbs).collect();
+        assert_eq!(disturbing, [false, false, true, true, true]);
+    }
+}

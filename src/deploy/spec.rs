@@ -1,0 +1,173 @@
+//! What may be deployed here, how it is put into service, and when it is healthy.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wildmatch::WildMatch;
+
+use crate::model::{ImageReference, ProjectName, Repository};
+
+/// One project of this host, as its file means it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectSpec {
+    /// Its name, unique on the host.
+    pub name: ProjectName,
+    /// The only repositories deployable here.
+    pub images: Vec<Repository>,
+    /// Globs (`*`, `?`) of which a tag must match one.
+    pub tags: Vec<String>,
+    /// Whether a digest without a tag is allowed.
+    pub allow_untagged: bool,
+    /// How long a whole deployment may take, and its rollback again.
+    pub timeout: Duration,
+    /// How many good releases stay on the host, the running one included. At least 1.
+    pub keep_releases: usize,
+    /// How an image is put into service.
+    pub target: Target,
+    /// When a release counts as working.
+    pub health: Health,
+}
+
+/// How an image is put into service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Through `docker compose`.
+    Compose(Compose),
+}
+
+/// A Compose project on this host. All paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compose {
+    /// Where `docker compose` is run: the project directory.
+    pub directory: PathBuf,
+    /// `--file`, in order; empty for Compose's own choice.
+    pub files: Vec<PathBuf>,
+    /// `--project-name`; nothing for Compose's own choice.
+    pub project_name: Option<String>,
+    /// `--profile`, each.
+    pub profiles: Vec<String>,
+    /// `--env-file`, each.
+    pub env_files: Vec<PathBuf>,
+    /// The only services that may be moved; empty for all that use a released repository.
+    pub services: Vec<String>,
+}
+
+/// When a release counts as working. Container health and restarts are always watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The project's own check, besides the containers' own.
+    pub probe: Option<Probe>,
+    /// It must be healthy by then, counted from when it was put into service.
+    pub within: Duration,
+    /// And stay so for this long.
+    pub settle: Duration,
+}
+
+/// A health check from the outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// `GET` answers 2xx or 3xx.
+    Http(String),
+    /// `host:port` accepts a connection.
+    Tcp(String),
+    /// The program exits 0. Its arguments, the program first; never a shell.
+    Command(Vec<String>),
+}
+
+/// Why a project does not take an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// Its repository is not one of the project's.
+    #[error("{repository} is not among the images of this project")]
+    Repository {
+        /// What was asked for.
+        repository: Repository,
+    },
+    /// Its tag matches none of the globs.
+    #[error("the tag {tag:?} matches none of the tags allowed here ({allowed})")]
+    Tag {
+        /// What was asked for.
+        tag: String,
+        /// The globs, joined.
+        allowed: String,
+    },
+    /// It names neither tag nor digest.
+    #[error("{image} names neither a tag nor a digest")]
+    Unnamed {
+        /// What was asked for.
+        image: ImageReference,
+    },
+    /// It names a digest alone.
+    #[error("{image} names a digest without a tag; the project allows that with `allow_untagged = true`")]
+    Untagged {
+        /// What was asked for.
+        image: ImageReference,
+    },
+}
+
+impl ProjectSpec {
+    /// Whether `image` may be deployed here.
+    ///
+    /// # Errors
+    /// [`NotAllowed`] says which rule it breaks.
+    pub fn allows(&self, image: &ImageReference) -> Result<(), NotAllowed> {
+        if !self.images.contains(image.repository()) {
+            return Err(NotAllowed::Repository { repository: image.repository().clone() });
+        }
+        match (image.tag(), image.digest()) {
+            (Some(tag), _) if matches_any(&self.tags, tag) => Ok(()),
+            (Some(tag), _) => Err(NotAllowed::Tag { tag: tag.to_owned(), allowed: self.tags.join(", ") }),
+            (None, None) => Err(NotAllowed::Unnamed { image: image.clone() }),
+            (None, Some(_)) if self.allow_untagged => Ok(()),
+            (None, Some(_)) => Err(NotAllowed::Untagged { image: image.clone() }),
+        }
+    }
+}
+
+/// Whether one of the globs matches the whole of `text`.
+#[must_use]
+pub fn matches_any(globs: &[String], text: &str) -> bool {
+    globs.iter().any(|glob| WildMatch::new(glob).matches(text))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn shop() -> ProjectSpec {
+        ProjectSpec {
+            name: "shop".parse().unwrap(),
+            images: vec!["ghcr.io/acme/api".parse().unwrap(), "ghcr.io/acme/web".parse().unwrap()],
+            tags: vec!["main-*".to_owned(), "v*".to_owned()],
+            allow_untagged: false,
+            timeout: Duration::from_secs(600),
+            keep_releases: 3,
+            target: Target::Compose(Compose {
+                directory: "/srv/shop".into(),
+                files: vec![],
+                project_name: None,
+                profiles: vec![],
+                env_files: vec![],
+                services: vec![],
+            }),
+            health: Health { probe: None, within: Duration::from_secs(60), settle: Duration::from_secs(5) },
+        }
+    }
+
+    #[test]
+    fn only_listed_repositories_and_matching_tags_are_allowed() {
+        let shop = shop();
+        let allows = |text: &str| shop.allows(&text.parse().unwrap());
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(allows("ghcr.io/acme/api:main-1"), Ok(()));
+        assert_eq!(allows(&format!("ghcr.io/acme/api:v1@{digest}")), Ok(()));
+        assert!(matches!(allows("ghcr.io/acme/api:dev"), Err(NotAllowed::Tag { .. })));
+        assert!(matches!(allows("ghcr.io/acme/api"), Err(NotAllowed::Unnamed { .. })));
+        assert!(matches!(allows(&format!("ghcr.io/acme/api@{digest}")), Err(NotAllowed::Untagged { .. })));
+        for other in
+            ["ghcr.io/acme/apis:v1", "ghcr.io.evil/acme/api:v1", "ghcr.io:443/acme/api:v1", "evil.io/acme/api:v1"]
+        {
+            assert!(matches!(allows(other), Err(NotAllowed::Repository { .. })), "{other}");
+        }
+    }
+}

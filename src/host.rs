@@ -1,0 +1,181 @@
+//! The only code that touches the machine: the engine, Compose, units, health checks, programs.
+//!
+//! [`Host`] is what the rest of windlass asks of a machine. The real one is `machine::Machine`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::deploy::event::{Evidence, Transfer};
+use crate::deploy::plan::Step;
+use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::deploy::spec::ProjectSpec;
+use crate::lanes::Lease;
+use crate::model::{ImageReference, PinnedImage, Repository};
+
+/// A machine that runs projects.
+///
+/// Every method may be dropped half-way: what it started is then stopped or harmless. [`Host::perform`] may be
+/// called again for a step that had been begun or even finished.
+#[async_trait]
+pub trait Host: Send + Sync + 'static {
+    /// Asks the registry, with the host's credentials, what `image` is right now. For an image that names a tag and
+    /// a digest, both must agree. A digest alone is confirmed without the registry where the image is here already.
+    async fn resolve(&self, image: &ImageReference) -> Result<PinnedImage, HostError>;
+
+    /// What is there now of the services that use one of `repositories`. Changes nothing.
+    async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError>;
+
+    /// Carries out one step. The lease proves that nobody else is changing this project.
+    async fn perform(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        step: &Step,
+        narrator: &Narrator,
+    ) -> Result<(), HostError>;
+
+    /// Lets go of kept images of this project that are not among `keep`, and removes them where nothing uses them.
+    async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError>;
+
+    /// What runs of this project right now, read from the machine.
+    async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError>;
+}
+
+/// Takes what is worth telling while a step is carried out. Never blocks, never fails.
+#[derive(Debug, Clone)]
+pub struct Narrator(mpsc::UnboundedSender<Remark>);
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// One line. The narrator has taken the control characters out of it.
+    Line(String),
+    /// How far a pull is; only the newest counts.
+    Transfer(Transfer),
+}
+
+impl Narrator {
+    /// A narrator and the end at which its remarks come out.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Remark>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// One line; control characters become spaces, and what is longer than 1,000 characters is cut.
+    pub fn say(&self, line: &str) {
+        // Nobody listens any more only when the step was given up.
+        let _ = self.0.send(Remark::Line(one_line(line)));
+    }
+
+    /// How far a pull is.
+    pub fn transfer(&self, transfer: Transfer) {
+        let _ = self.0.send(Remark::Transfer(transfer));
+    }
+}
+
+/// `text` as one printable line of at most 1,000 characters: what comes out of programs and containers ends up on
+/// terminals and in logs.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let printable = |c: char| {
+        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
+    };
+    text.trim_end().chars().take(1000).map(printable).collect()
+}
+
+/// Why the machine did not do what was asked. Each message names the thing and the reason, and the mend where there
+/// is one.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HostError {
+    /// The engine does not answer; it may come back.
+    #[error("the engine does not answer: {reason}")]
+    EngineAway {
+        /// What was tried and came back.
+        reason: String,
+    },
+    /// The registry does not answer, or answers that it cannot just now; it may come back.
+    #[error("the registry of {image} does not answer: {reason}")]
+    RegistryAway {
+        /// What was asked for.
+        image: String,
+        /// What came back.
+        reason: String,
+    },
+    /// The registry does not know the image, or does not show it to these credentials.
+    #[error("{image} cannot be had: {reason}")]
+    NotResolved {
+        /// What was asked for.
+        image: String,
+        /// What the registry said, and the mend.
+        reason: String,
+    },
+    /// Tag and digest do not agree.
+    #[error("{image} is {found}, not the digest that was named with it")]
+    Mismatch {
+        /// What was asked for.
+        image: String,
+        /// What the tag is.
+        found: String,
+    },
+    /// The image could not be brought here.
+    #[error("pulling {image} failed: {reason}")]
+    Pull {
+        /// What was pulled.
+        image: String,
+        /// What the engine said, and the mend.
+        reason: String,
+    },
+    /// The engine refused an operation.
+    #[error("failed to {operation}: {reason}")]
+    Engine {
+        /// What was being done, in a few words.
+        operation: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The target cannot be moved as it is configured.
+    #[error("{reason}")]
+    Target {
+        /// What is wrong and how to mend it.
+        reason: String,
+    },
+    /// Compose refused.
+    #[error("docker compose {command} failed: {reason}")]
+    Compose {
+        /// The subcommand.
+        command: &'static str,
+        /// The last lines of what it said.
+        reason: String,
+    },
+    /// What was put into service does not work.
+    #[error("{reason}")]
+    Unhealthy {
+        /// Which service, and what happened to it.
+        reason: String,
+        /// What its containers said last.
+        evidence: Vec<Evidence>,
+    },
+}
+
+impl HostError {
+    /// Whether the same step may well succeed in a while.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::EngineAway { .. } | Self::RegistryAway { .. })
+    }
+
+    /// What the containers said last, where that is known.
+    #[must_use]
+    pub fn evidence(&self) -> &[Evidence] {
+        match self {
+            Self::Unhealthy { evidence, .. } => evidence,
+            _ => &[],
+        }
+    }
+}
+
+/// A machine that many may ask.
+pub type SharedHost = Arc<dyn Host>;
