@@ -45,7 +45,8 @@ struct Lane {
 #[derive(Debug)]
 struct Waiter {
     id: DeploymentId,
-    moves: BTreeSet<Repository>,
+    /// What it would move; nothing for one that had begun already, and neither supersedes nor is superseded.
+    moves: Option<BTreeSet<Repository>>,
     /// Slots taken before this ticket may still turn out to be older.
     horizon: u64,
     turn: oneshot::Sender<Turn>,
@@ -198,17 +199,28 @@ impl Slot {
     /// its [`Turn`].
     #[must_use]
     pub fn confirm(self, id: DeploymentId, order: i64, moves: BTreeSet<Repository>) -> oneshot::Receiver<Turn> {
+        self.enter(id, order, Some(moves))
+    }
+
+    /// The deployment had begun before windlass was restarted: it must come to its end, whatever else waits.
+    #[must_use]
+    pub fn take_up_again(self, id: DeploymentId, order: i64) -> oneshot::Receiver<Turn> {
+        self.enter(id, order, None)
+    }
+
+    fn enter(self, id: DeploymentId, order: i64, moves: Option<BTreeSet<Repository>>) -> oneshot::Receiver<Turn> {
         let (turn, receiver) = oneshot::channel();
         let mut state = self.lanes.lock();
         let horizon = state.next_ticket;
         let lane = state.lanes.entry(self.project.clone()).or_default();
         lane.pending.remove(&self.ticket);
 
-        let newer = lane.waiting.range(order..).find(|(_, waiter)| waiter.moves.is_superset(&moves));
+        let newer = lane.waiting.range(order..).find(|(_, newer)| makes_needless(newer.moves.as_ref(), moves.as_ref()));
         if let Some(by) = newer.map(|(_, waiter)| waiter.id.clone()) {
             let _ = turn.send(Turn::Superseded { by });
         } else {
-            let covered = lane.waiting.range(..order).filter(|(_, waiter)| moves.is_superset(&waiter.moves));
+            let covered =
+                lane.waiting.range(..order).filter(|(_, older)| makes_needless(moves.as_ref(), older.moves.as_ref()));
             let needless: Vec<i64> = covered.map(|(order, _)| *order).collect();
             for older in needless {
                 if let Some(waiter) = lane.waiting.remove(&older) {
@@ -221,6 +233,11 @@ impl Slot {
         // Dropping the slot starts what may start.
         receiver
     }
+}
+
+/// Whether the newer one moves all that the older one would have moved.
+fn makes_needless(newer: Option<&BTreeSet<Repository>>, older: Option<&BTreeSet<Repository>>) -> bool {
+    matches!((newer, older), (Some(newer), Some(older)) if newer.is_superset(older))
 }
 
 impl Drop for Slot {
@@ -305,6 +322,20 @@ mod tests {
         assert!(web.try_recv().is_err());
         drop(both);
         assert!(lease(&mut web).is_some());
+    }
+
+    #[test]
+    fn one_that_had_begun_before_a_restart_is_not_superseded() {
+        let lanes = Lanes::new(1, 32);
+        let project: ProjectName = "shop".parse().unwrap();
+        let elsewhere = lease(&mut enter(&lanes, "other", 1, &["a"])).unwrap();
+        let mut begun = lanes.reserve_again(&project).take_up_again(id(), 2);
+        let mut newer = enter(&lanes, "shop", 3, &["a"]);
+        drop(elsewhere);
+        let first = lease(&mut begun).unwrap();
+        assert!(newer.try_recv().is_err());
+        drop(first);
+        assert!(lease(&mut newer).is_some());
     }
 
     #[test]
