@@ -4,6 +4,7 @@
 
 pub mod model;
 
+pub mod auth;
 pub mod deploy;
 pub mod host;
 pub mod lanes;

@@ -1,0 +1,365 @@
+//! Who may call: untrusted headers and bytes in, a [`Verified`] delivery out; the same schemes sign, for the client.
+//!
+//! Every scheme works in the same three steps: what a request claims is read from its headers, the claim is
+//! proven with each key of that scheme, and only a proven claim is looked at for its age. A key has one scheme,
+//! given in the configuration. Headers never choose it, or a caller could pick the weakest.
+//!
+//! One answer for every refusal is not enough: how long it takes must not say either whether a project exists or
+//! which schemes its keys have. So a request does the same work for no key as for one, and [`plausible`] does not
+//! ask for the keys at all. Each further key of one scheme costs one more code over the body: that a project has
+//! several can still be measured with long bodies.
+
+mod bearer;
+mod claim;
+mod github;
+mod hex;
+mod key;
+mod mac;
+mod secret;
+mod standard;
+mod verified;
+
+use std::hint::black_box;
+
+use http::HeaderMap;
+
+use crate::model::{DeliveryId, Timestamp};
+
+use claim::{Claim, Reason};
+
+pub use key::{Key, KeyError, Permission, Scheme, SchemeError, Scope};
+pub use secret::Secret;
+pub use verified::{Delivery, Identity, NotAuthentic, SignedHook, Verified};
+
+/// Why a delivery cannot be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotSign {
+    /// The id would make the signed text ambiguous.
+    #[error("a delivery id that is signed has no `.` in it")]
+    Id,
+    /// The key or the id cannot stand in a header.
+    #[error("the key or the delivery id cannot stand in a header")]
+    Header(#[from] http::header::InvalidHeaderValue),
+}
+
+/// Whether the headers alone have the form of a request that some key could prove: asked before the body is read,
+/// so that a caller with nothing to show is not told to go on and send it.
+#[must_use]
+pub fn plausible(headers: &HeaderMap) -> bool {
+    standard::Claim::read(headers).is_ok()
+        || github::Claim::read(headers).is_ok()
+        || bearer::Claim::read(headers).is_ok()
+}
+
+/// Proves a request with the keys of its project; an unknown project has none.
+///
+/// # Errors
+/// [`NotAuthentic`] when no key proves it, or only one that has expired, or when it was not signed just now.
+pub fn verify(keys: &[Key], hook: &SignedHook<'_>, now: Timestamp) -> Result<Verified<Delivery>, NotAuthentic> {
+    // All are tried in every case. Where several hold, the one that proves most about the request counts.
+    let proofs = [
+        prove::<standard::Claim>(keys, hook, now),
+        prove::<github::Claim>(keys, hook, now),
+        prove::<bearer::Claim>(keys, hook, now),
+    ];
+    let mut refused = Reason::Missing;
+    for proof in proofs {
+        match proof {
+            Ok((key, identity)) => return Ok(Verified::new(key, Delivery::new(identity, hook.body.clone()))),
+            Err(reason) => refused = refused.max(reason),
+        }
+    }
+    Err(NotAuthentic::new(refused))
+}
+
+/// The headers that make `body` authentic: for the command, and for whoever tests what comes after [`verify`].
+///
+/// # Errors
+/// [`CannotSign`] when the id has a `.` and the scheme signs the id.
+pub fn sign(key: &Key, id: &DeliveryId, body: &[u8], now: Timestamp) -> Result<HeaderMap, CannotSign> {
+    match key.scheme {
+        Scheme::Standard => standard::sign(&key.secret, id, body, now),
+        Scheme::Github => github::sign(&key.secret, body),
+        Scheme::Bearer => bearer::sign(&key.secret, id),
+    }
+}
+
+fn prove<'k, 'h, C: Claim<'h>>(
+    keys: &'k [Key],
+    hook: &SignedHook<'h>,
+    now: Timestamp,
+) -> Result<(&'k Key, Identity), Reason> {
+    let claim = C::read(hook.headers)?;
+    let mut candidates = keys.iter().filter(|key| key.scheme == C::SCHEME).peekable();
+    if candidates.peek().is_none() {
+        // Its result is thrown away: it is done for the time that it takes.
+        black_box(claim.is_made_with(&Secret::of_nobody(), hook.body));
+        return Err(Reason::NoKey);
+    }
+    let mut refused = Reason::Unproven;
+    for key in candidates {
+        // An expired key is tried as well: that a caller still uses the old one is what its owner has to learn.
+        if claim.is_made_with(&key.secret, hook.body) {
+            match key.check_in_force(now).and_then(|()| claim.check_time(now)) {
+                Ok(()) => return Ok((key, claim.identity())),
+                Err(reason) => refused = refused.max(reason),
+            }
+        }
+    }
+    Err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+
+    pub(super) const NOW: i64 = 1_767_225_600;
+    const BODY: &[u8] = br#"{"image":"ghcr.io/acme/shop-api:main-3f2a91c"}"#;
+
+    pub(super) fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    pub(super) fn key(scheme: Scheme, text: &str) -> Key {
+        Key::new("ci".parse().unwrap(), scheme, text, None, Scope::default()).unwrap()
+    }
+
+    /// The headers of one request, in which a name may stand twice.
+    pub(super) fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    /// What comes of a request at [`NOW`]. Whatever verifies must have been plausible.
+    pub(super) fn judge(keys: &[Key], headers: &HeaderMap, body: &[u8]) -> Result<Identity, Reason> {
+        judge_at(keys, headers, body, at(NOW))
+    }
+
+    pub(super) fn judge_at(keys: &[Key], headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Identity, Reason> {
+        let body = Bytes::copy_from_slice(body);
+        match verify(keys, &SignedHook { headers, body: &body }, now) {
+            Ok(verified) => {
+                assert!(plausible(headers), "what is authentic was not plausible");
+                assert_eq!(verified.get().body, body);
+                assert_eq!(verified.get().body_digest, crate::model::Digest::of(&body));
+                Ok(verified.into_inner().identity)
+            }
+            Err(refused) => {
+                assert_eq!(refused.to_string(), "not authentic");
+                let reasons = [
+                    Reason::Missing,
+                    Reason::Malformed,
+                    Reason::Repeated,
+                    Reason::NoKey,
+                    Reason::Unproven,
+                    Reason::Expired,
+                    Reason::Old,
+                    Reason::Early,
+                ];
+                Err(reasons.into_iter().find(|reason| refused == NotAuthentic::new(*reason)).unwrap())
+            }
+        }
+    }
+
+    fn one_of_each(seed: u8) -> [Key; 3] {
+        let secret = |n: u8| hex::encode(&[seed + n; 32]);
+        let standard = format!("whsec_{}", "A".repeat(40) + &char::from(b'A' + seed).to_string().repeat(4));
+        [key(Scheme::Standard, &standard), key(Scheme::Github, &secret(1)), key(Scheme::Bearer, &secret(2))]
+    }
+
+    fn id() -> DeliveryId {
+        "msg_1".parse().unwrap()
+    }
+
+    #[test]
+    fn only_the_key_that_signed_proves_a_request_whatever_the_other_schemes_are() {
+        let (ours, theirs) = (one_of_each(0), one_of_each(1));
+        for (i, signer) in ours.iter().enumerate() {
+            let headers = sign(signer, &id(), BODY, at(NOW)).unwrap();
+            for (j, judged) in ours.iter().enumerate() {
+                let verdict = judge(std::slice::from_ref(judged), &headers, BODY);
+                if i == j { assert!(verdict.is_ok(), "{verdict:?}") } else { assert_eq!(verdict, Err(Reason::NoKey)) }
+            }
+            assert!(judge(&ours, &headers, BODY).is_ok());
+            assert_eq!(judge(&theirs, &headers, BODY), Err(Reason::Unproven));
+        }
+    }
+
+    #[test]
+    fn one_text_as_the_secret_of_two_schemes_still_proves_only_its_own() {
+        let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let keys = Scheme::ALL.map(|scheme| key(scheme, text));
+        for signer in &keys {
+            let headers = sign(signer, &id(), BODY, at(NOW)).unwrap();
+            for judged in keys.iter().filter(|judged| judged.scheme != signer.scheme) {
+                assert_eq!(judge(std::slice::from_ref(judged), &headers, BODY), Err(Reason::NoKey));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_project_has_no_key_and_not_even_the_one_that_does_its_work_proves_anything() {
+        for scheme in Scheme::ALL {
+            let nobody = Key { secret: Secret::of_nobody(), ..key(scheme, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") };
+            let headers = sign(&nobody, &id(), BODY, at(NOW)).unwrap();
+            assert!(judge(std::slice::from_ref(&nobody), &headers, BODY).is_ok());
+            assert_eq!(judge(&[], &headers, BODY), Err(Reason::NoKey));
+        }
+    }
+
+    #[test]
+    fn two_keys_overlap_until_the_old_one_expires() {
+        for (old, new) in one_of_each(0).into_iter().zip(one_of_each(1)) {
+            let old = Key { id: "old".parse().unwrap(), expires: Some(at(NOW)), ..old };
+            let signed_with = |key: &Key, now| sign(key, &id(), BODY, now).unwrap();
+            let (before, after) = (Timestamp::from_millis(NOW * 1000 - 1), at(NOW));
+            let keys = [old.clone(), new.clone()];
+            for (signer, now, expected) in [
+                (&old, before, Ok("old")),
+                (&new, before, Ok("ci")),
+                (&old, after, Err(NotAuthentic::new(Reason::Expired))),
+                (&new, after, Ok("ci")),
+            ] {
+                let (headers, body) = (signed_with(signer, now), Bytes::from_static(BODY));
+                let verdict = verify(&keys, &SignedHook { headers: &headers, body: &body }, now);
+                assert_eq!(verdict.as_ref().map(|verified| verified.key().as_str()), expected.as_ref().copied());
+            }
+        }
+    }
+
+    #[test]
+    fn the_proof_carries_the_scope_of_the_key_that_gave_it() {
+        let narrow = Scope { may: vec![Permission::Read], tags: vec!["v*".to_owned()] };
+        let [wide, other, _] = one_of_each(0);
+        let other = Key { scope: narrow.clone(), ..other };
+        let (headers, body) = (sign(&other, &id(), b"", at(NOW)).unwrap(), Bytes::new());
+        let verified = verify(&[wide, other], &SignedHook { headers: &headers, body: &body }, at(NOW)).unwrap();
+        assert_eq!(verified.scope(), &narrow);
+    }
+
+    #[test]
+    fn a_request_without_any_signature_is_refused_before_its_body_is_read() {
+        for (lines, expected) in [
+            (&[][..], false),
+            (&[("content-type", "application/json"), ("x-github-event", "push")], false),
+            (&[("webhook-id", "a"), ("webhook-timestamp", "1")], false),
+            (&[("x-hub-signature-256", "sha256=")], false),
+            (&[("x-hub-signature", "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59")], false),
+            (&[("authorization", "Basic dXNlcjpwYXNz")], false),
+            (&[("authorization", "Bearer x")], true),
+        ] {
+            let headers = headers(lines);
+            assert_eq!(plausible(&headers), expected, "{lines:?}");
+            if !expected {
+                assert!(judge(&one_of_each(0), &headers, BODY).unwrap_err() < Reason::NoKey, "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_proofs_the_one_that_names_the_delivery_counts() {
+        let keys = one_of_each(0);
+        let mut all = HeaderMap::new();
+        for key in keys.iter().rev() {
+            all.extend(sign(key, &id(), BODY, at(NOW)).unwrap());
+        }
+        assert_eq!(judge(&keys, &all, BODY), Ok(Identity::Id(id())));
+        assert_eq!(judge(&keys[1..], &all, BODY), Ok(Identity::Body));
+    }
+
+    #[test]
+    fn what_is_printed_of_a_request_shows_neither_a_token_nor_the_body() {
+        let headers = headers(&[("authorization", "Bearer canary-canary-canary-canary")]);
+        let body = Bytes::from_static(b"canary");
+        let hook = SignedHook { headers: &headers, body: &body };
+        let keys = [key(Scheme::Bearer, "canary-canary-canary-canary")];
+        let verified = verify(&keys, &hook, at(NOW)).unwrap();
+        let refused = verify(&[], &hook, at(NOW)).unwrap_err();
+        let signed = sign(&keys[0], &id(), &body, at(NOW)).unwrap();
+        let printed = format!("{hook:?} {verified:?} {refused:?} {} {signed:?} {keys:?}", refused.reason());
+        assert!(!printed.contains("canary"), "{printed}");
+        assert!(printed.contains("SignedHook(1 headers, 6 bytes)"), "{printed}");
+    }
+
+    fn any_key() -> impl Strategy<Value = Key> {
+        select(one_of_each(0).to_vec())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_signed_is_authentic_for_as_long_as_the_clocks_may_differ(
+            key in any_key(),
+            id in "[!-\\-/-~]{1,256}",
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+            millis in 1_000_000..4_000_000_000_000_i64,
+            drift in -300_i64..=300,
+        ) {
+            let signed = Timestamp::from_millis(millis);
+            let id: DeliveryId = id.parse().unwrap();
+            let headers = sign(&key, &id, &body, signed).unwrap();
+            let expected = match key.scheme {
+                Scheme::Standard | Scheme::Bearer => Identity::Id(id),
+                Scheme::Github => Identity::Body,
+            };
+            prop_assert_eq!(judge_at(&[key], &headers, &body, at(signed.as_seconds() + drift)), Ok(expected));
+        }
+
+        #[test]
+        fn a_signed_request_with_any_byte_changed_is_refused(
+            key in any_key(),
+            body in proptest::collection::vec(any::<u8>(), 1..200),
+            part in any::<Index>(),
+            position in any::<Index>(),
+            change in 1..=255_u8,
+        ) {
+            let mut changed_headers = sign(&key, &id(), &body, at(NOW)).unwrap();
+            let mut changed_body = body.clone();
+            // A bearer proves neither its body nor its Idempotency-Key.
+            let mut parts: Vec<Option<HeaderName>> = changed_headers.keys().cloned().map(Some).collect();
+            parts.retain(|part| part.as_ref().is_none_or(|name| name != "idempotency-key"));
+            if key.scheme != Scheme::Bearer { parts.push(None); }
+            match part.get(&parts) {
+                None => changed_body[position.index(body.len())] ^= change,
+                Some(name) => {
+                    let mut value = changed_headers[name].as_bytes().to_vec();
+                    let position = position.index(value.len());
+                    let before = value[position];
+                    value[position] ^= change;
+                    // Here upper case and lower case say the same.
+                    let caseless = match key.scheme {
+                        Scheme::Standard => false,
+                        Scheme::Github => position >= "sha256=".len(),
+                        Scheme::Bearer => position < "Bearer".len(),
+                    };
+                    prop_assume!(!(caseless && before.eq_ignore_ascii_case(&value[position])));
+                    // What cannot stand in a header at all, HTTP has refused before.
+                    let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+                    changed_headers.insert(name, value);
+                }
+            }
+            prop_assert!(judge(&[key], &changed_headers, &changed_body).is_err(), "{changed_headers:?}");
+        }
+
+        #[test]
+        fn no_header_makes_the_readers_panic(
+            name in select(vec![
+                "webhook-id", "webhook-timestamp", "webhook-signature", "x-hub-signature-256", "authorization", "idempotency-key",
+            ]),
+            value in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let keys = one_of_each(0);
+            let mut headers = HeaderMap::new();
+            for key in &keys { headers.extend(sign(key, &id(), BODY, at(NOW)).unwrap()); }
+            if let Ok(value) = HeaderValue::from_bytes(&value) { headers.insert(HeaderName::from_static(name), value); }
+            let _ = judge(&keys, &headers, BODY);
+        }
+    }
+}

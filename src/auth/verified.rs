@@ -1,0 +1,120 @@
+//! The way from what was received to what is proven, as types.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::model::{DeliveryId, Digest, KeyId};
+
+use super::claim::Reason;
+use super::{Key, Scope};
+
+/// A request as it was received. It proves nothing: the body is bytes, not yet JSON.
+#[derive(Clone, Copy)]
+pub struct SignedHook<'a> {
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// The body, byte for byte: text that was parsed and written again has another signature.
+    pub body: &'a Bytes,
+}
+
+/// The proof that a key of this project made `T`. Only [`verify`](super::verify) gives one away.
+#[derive(Debug, Clone)]
+pub struct Verified<T> {
+    key: KeyId,
+    scope: Scope,
+    value: T,
+}
+
+impl<T> Verified<T> {
+    pub(super) fn new(key: &Key, value: T) -> Self {
+        Self { key: key.id.clone(), scope: key.scope.clone(), value }
+    }
+
+    /// Whose key it was.
+    #[must_use]
+    pub fn key(&self) -> &KeyId {
+        &self.key
+    }
+
+    /// What that key may do.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What was proven.
+    #[must_use]
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// What was proven, without the proof.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+/// An authentic request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// What makes it the same delivery as another one.
+    pub identity: Identity,
+    /// As it was signed; empty when somebody reads.
+    pub body: Bytes,
+    /// Of the body.
+    pub body_digest: Digest,
+}
+
+/// What makes two deliveries the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// An id that the caller gave: signed, or as the `Idempotency-Key` of a bearer.
+    Id(DeliveryId),
+    /// The body: the scheme signs no id, so that an id beside the body could be anybody's.
+    Body,
+    /// Nothing: each delivery is a new one. A bearer that sends no `Idempotency-Key` asks for this.
+    None,
+    /// The caller is who it says, but its `Idempotency-Key` stands there twice or cannot be a delivery id. To go on
+    /// without one would deploy twice what the caller wanted once.
+    Unusable,
+}
+
+impl Delivery {
+    pub(super) fn new(identity: Identity, body: Bytes) -> Self {
+        let body_digest = Digest::of(&body);
+        Self { identity, body, body_digest }
+    }
+}
+
+/// A request that no key proves. It tells its caller nothing else, whatever was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not authentic")]
+pub struct NotAuthentic(Reason);
+
+impl NotAuthentic {
+    pub(super) fn new(reason: Reason) -> Self {
+        Self(reason)
+    }
+
+    /// What was wrong, for a log line that only the host's operators see: one of a few fixed sentences.
+    #[must_use]
+    pub fn reason(&self) -> impl fmt::Display + use<> {
+        self.0
+    }
+}
+
+// The headers may hold a bearer's token, and the body is as long as its sender likes.
+impl fmt::Debug for SignedHook<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignedHook({} headers, {} bytes)", self.headers.len(), self.body.len())
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delivery({:?}, {} bytes, {})", self.identity, self.body.len(), self.body_digest)
+    }
+}
