@@ -3,6 +3,7 @@
 //! A deployment is a plan, carried out and written down. This module says what may be deployed, what will be
 //! done, what was said while it was done, what follows from that, and what to do about it after a crash.
 
+pub mod catalog;
 pub mod event;
 pub mod plan;
 pub mod recover;
