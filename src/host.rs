@@ -12,7 +12,7 @@ use crate::deploy::plan::Step;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::ProjectSpec;
 use crate::lanes::Lease;
-use crate::model::{ImageReference, PinnedImage, Repository};
+use crate::model::{ImageReference, PinnedImage, Repository, one_line};
 
 /// A machine that runs projects.
 ///
@@ -67,23 +67,13 @@ impl Narrator {
     /// One line; control characters become spaces, and what is longer than 1,000 characters is cut.
     pub fn say(&self, line: &str) {
         // Nobody listens any more only when the step was given up.
-        let _ = self.0.send(Remark::Line(one_line(line)));
+        let _ = self.0.send(Remark::Line(one_line(line, 1000)));
     }
 
     /// How far a pull is.
     pub fn transfer(&self, transfer: Transfer) {
         let _ = self.0.send(Remark::Transfer(transfer));
     }
-}
-
-/// `text` as one printable line of at most 1,000 characters: what comes out of programs and containers ends up on
-/// terminals and in logs.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    let printable = |c: char| {
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
-    };
-    text.trim_end().chars().take(1000).map(printable).collect()
 }
 
 /// Why the machine did not do what was asked. Each message names the thing and the reason, and the mend where there

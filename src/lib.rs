@@ -8,3 +8,4 @@ pub mod auth;
 pub mod deploy;
 pub mod host;
 pub mod lanes;
+pub mod wire;

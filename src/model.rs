@@ -3,9 +3,11 @@
 mod digest;
 mod image;
 mod name;
+mod text;
 mod time;
 
 pub use digest::{Digest, DigestError};
 pub use image::{ImageReference, ImageReferenceError, LocalImage, PinnedImage, Repository};
 pub use name::{DeliveryId, DeploymentId, KeyId, NameError, ProjectName};
+pub use text::one_line;
 pub use time::{Clock, Timestamp};

@@ -1,20 +1,20 @@
-//! All projects of this host: what each one is, and who may ask for it.
+//! The projects of this host, and who may ask for what in them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::spec::ProjectSpec;
 use crate::auth::Key;
+use crate::deploy::spec::ProjectSpec;
 use crate::model::ProjectName;
 
-/// One project together with its keys.
-#[derive(Debug, Clone)]
+/// One project as it is configured.
+#[derive(Debug)]
 pub struct Project {
     /// What may be deployed, and how.
     pub spec: Arc<ProjectSpec>,
-    /// Who may ask. With none, only operators on this host can.
+    /// Who may ask. Without keys only operators on the host can.
     pub keys: Vec<Key>,
 }
 
-/// All projects that are configured, by name. A reload makes a new one; what runs keeps the one it began with.
+/// All projects of this host. Replaced as a whole when the configuration is read again.
 pub type Catalog = HashMap<ProjectName, Arc<Project>>;

@@ -1,7 +1,36 @@
-//! What somebody asks for, admitted: authentic, understood and allowed.
+//! What somebody asks for, and whether it is admitted: authentic, understood and allowed.
 
+use crate::auth::{Delivery, Identity, Permission, Verified};
+use crate::deploy::catalog::Project;
 use crate::deploy::event::{RequestedBy, Wanted};
-use crate::model::{DeliveryId, Digest, ProjectName};
+use crate::deploy::spec::{NotAllowed, matches_any};
+use crate::model::{
+    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, ProjectName, one_line,
+};
+
+/// More images than any project has services.
+const MOST_IMAGES: usize = 32;
+/// What a sender may say about a build, in characters; the rest is cut off.
+const LONGEST_REMARK: usize = 512;
+
+/// What a sender asks for, in the sender's own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Image references.
+    pub images: Vec<String>,
+    /// What the tag must resolve to. Only with a single image.
+    pub digest: Option<String>,
+    /// Its place in the sender's own order.
+    pub sequence: Option<u64>,
+    /// The commit that was built.
+    pub commit: Option<String>,
+    /// The git reference that was built.
+    pub git_ref: Option<String>,
+    /// The person or machine behind it.
+    pub actor: Option<String>,
+    /// Where the build can be looked at.
+    pub run_url: Option<String>,
+}
 
 /// A request that may be written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,4 +61,235 @@ pub enum Repetition {
     },
     /// The body: nothing else was signed. Seen again when it is no longer the project's newest, it is a replay.
     Body(Digest),
+}
+
+/// Why an authentic request is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot be understood.
+    #[error("{0}")]
+    NotUnderstood(String),
+    /// The key's scope does not cover it.
+    #[error("the key {key} may not {what}")]
+    KeyMayNot {
+        /// The key that signed.
+        key: KeyId,
+        /// What it may not.
+        what: String,
+    },
+    /// An image reference breaks the grammar.
+    #[error("{given:?} is not an image reference: {reason}")]
+    Image {
+        /// As it was sent, cut.
+        given: String,
+        /// Which rule it breaks.
+        reason: ImageReferenceError,
+    },
+    /// The digest breaks the grammar.
+    #[error("{given:?} is not a digest: {reason}")]
+    Digest {
+        /// As it was sent, cut.
+        given: String,
+        /// Which rule it breaks.
+        reason: DigestError,
+    },
+    /// The digest in the reference is not the one beside it.
+    #[error("the reference names another digest than `digest` does")]
+    DigestsDiffer,
+    /// One repository twice.
+    #[error("{repository} is named twice")]
+    NamedTwice {
+        /// Which one.
+        repository: String,
+    },
+    /// The project does not take the image.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+}
+
+/// Admits what was verified, understood as `ask`, to `project`.
+///
+/// # Errors
+/// [`Refusal`] says what is in the way.
+pub fn admit(project: &Project, verified: &Verified<Delivery>, ask: &Ask) -> Result<DeployRequest, Refusal> {
+    let scope = verified.scope();
+    if !scope.may.contains(&Permission::Deploy) {
+        return Err(Refusal::KeyMayNot { key: verified.key().clone(), what: "deploy".to_owned() });
+    }
+    let images = images(ask)?;
+    for image in &images {
+        project.spec.allows(image)?;
+        let tag = image.tag().unwrap_or_default();
+        if !scope.tags.is_empty() && !matches_any(&scope.tags, tag) {
+            return Err(Refusal::KeyMayNot { key: verified.key().clone(), what: format!("deploy the tag {tag:?}") });
+        }
+    }
+    let delivery = verified.get();
+    let (id, repetition) = match &delivery.identity {
+        Identity::Id(id) => (Some(id.clone()), Repetition::Id { id: id.clone(), body: delivery.body_digest.clone() }),
+        Identity::Body => (None, Repetition::Body(delivery.body_digest.clone())),
+        Identity::None => (None, Repetition::Never),
+        Identity::Unusable => {
+            return Err(Refusal::NotUnderstood(
+                "`Idempotency-Key` must stand once, with 1 to 256 printable characters without spaces".to_owned(),
+            ));
+        }
+    };
+    let mut requested_by = remarks(ask);
+    requested_by.key = Some(verified.key().clone());
+    requested_by.delivery = id;
+    Ok(DeployRequest {
+        project: project.spec.name.clone(),
+        wanted: Wanted::Images(images),
+        requested_by,
+        sequence: ask.sequence,
+        repetition,
+    })
+}
+
+/// Admits what an operator on this host asks for. The allow-list holds for operators too: what they may not deploy
+/// by a slip, a slip of theirs does not deploy.
+///
+/// # Errors
+/// [`Refusal`] says what is in the way.
+pub fn admit_operator(project: &Project, operator: &str, ask: &Ask) -> Result<DeployRequest, Refusal> {
+    let images = images(ask)?;
+    for image in &images {
+        project.spec.allows(image)?;
+    }
+    let mut requested_by = remarks(ask);
+    requested_by.actor.get_or_insert_with(|| one_line(operator, LONGEST_REMARK));
+    Ok(DeployRequest {
+        project: project.spec.name.clone(),
+        wanted: Wanted::Images(images),
+        requested_by,
+        sequence: ask.sequence,
+        repetition: Repetition::Never,
+    })
+}
+
+fn images(ask: &Ask) -> Result<Vec<ImageReference>, Refusal> {
+    if ask.images.is_empty() {
+        return Err(Refusal::NotUnderstood("name an image: {\"image\": \"registry/repository:tag\"}".to_owned()));
+    }
+    if ask.images.len() > MOST_IMAGES {
+        return Err(Refusal::NotUnderstood(format!("at most {MOST_IMAGES} images go into one deployment")));
+    }
+    let mut images: Vec<ImageReference> = Vec::with_capacity(ask.images.len());
+    for given in &ask.images {
+        let image: ImageReference =
+            given.parse().map_err(|reason| Refusal::Image { given: one_line(given, 80), reason })?;
+        if images.iter().any(|other| other.repository() == image.repository()) {
+            return Err(Refusal::NamedTwice { repository: image.repository().to_string() });
+        }
+        images.push(image);
+    }
+    let Some(given) = &ask.digest else { return Ok(images) };
+    let digest: Digest = given.parse().map_err(|reason| Refusal::Digest { given: one_line(given, 80), reason })?;
+    match images.as_mut_slice() {
+        [image] => match image.digest() {
+            Some(named) if *named != digest => return Err(Refusal::DigestsDiffer),
+            _ => *image = image.clone().with_digest(digest),
+        },
+        _ => {
+            return Err(Refusal::NotUnderstood(
+                "`digest` goes with a single image; write `repository:tag@sha256:…` for each of several".to_owned(),
+            ));
+        }
+    }
+    Ok(images)
+}
+
+fn remarks(ask: &Ask) -> RequestedBy {
+    let clean = |text: &Option<String>| text.as_deref().map(|text| one_line(text, LONGEST_REMARK));
+    RequestedBy {
+        key: None,
+        delivery: None,
+        commit: clean(&ask.commit),
+        git_ref: clean(&ask.git_ref),
+        actor: clean(&ask.actor),
+        run_url: clean(&ask.run_url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::auth::{self, Key, Scheme, Scope, SignedHook};
+    use crate::deploy::spec;
+    use crate::model::Timestamp;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+    fn admitted(scheme: Scheme, scope: Scope, ask: &Ask) -> Result<DeployRequest, Refusal> {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let key = Key::new("ci".parse().unwrap(), scheme, &Key::generate(scheme).unwrap(), None, scope).unwrap();
+        let body = bytes::Bytes::from_static(b"{}");
+        let headers = auth::sign(&key, &"delivery-1".parse().unwrap(), &body, now).unwrap();
+        let keys = vec![key];
+        let verified = auth::verify(&keys, &SignedHook { headers: &headers, body: &body }, now).unwrap();
+        let project = Project { spec: Arc::new(spec::tests::shop()), keys };
+        admit(&project, &verified, ask)
+    }
+
+    fn ask(images: &[&str]) -> Ask {
+        Ask { images: images.iter().map(|&image| image.to_owned()).collect(), ..Ask::default() }
+    }
+
+    fn simply(ask: &Ask) -> Result<DeployRequest, Refusal> {
+        admitted(Scheme::Standard, Scope::default(), ask)
+    }
+
+    #[test]
+    fn an_allowed_image_is_admitted_with_what_was_said_about_it_made_harmless() {
+        let mut ask = ask(&["ghcr.io/acme/api:v2"]);
+        ask.commit = Some("3f2a91c\n\u{1b}[31mforged".to_owned());
+        let request = simply(&ask).unwrap();
+        assert_eq!(request.wanted, Wanted::Images(vec!["ghcr.io/acme/api:v2".parse().unwrap()]));
+        assert_eq!(request.requested_by.commit.as_deref(), Some("3f2a91c  [31mforged"));
+        assert_eq!(request.requested_by.key.unwrap().as_str(), "ci");
+    }
+
+    #[test]
+    fn what_makes_a_repetition_depends_on_what_the_scheme_signs() {
+        let repetition =
+            |scheme| admitted(scheme, Scope::default(), &ask(&["ghcr.io/acme/api:v2"])).unwrap().repetition;
+        assert!(matches!(repetition(Scheme::Standard), Repetition::Id { id, .. } if id.as_str() == "delivery-1"));
+        assert!(matches!(repetition(Scheme::Github), Repetition::Body(_)));
+    }
+
+    #[test]
+    fn a_digest_beside_the_image_is_part_of_what_is_asked_for() {
+        let with = |image: &str, digest: &str| simply(&Ask { digest: Some(digest.to_owned()), ..ask(&[image]) });
+        let request = with("ghcr.io/acme/api:v2", DIGEST).unwrap();
+        let named = format!("ghcr.io/acme/api:v2@{DIGEST}");
+        assert_eq!(request.wanted, Wanted::Images(vec![named.parse().unwrap()]));
+        assert!(with(&named, DIGEST).is_ok());
+        assert_eq!(with(&named, OTHER), Err(Refusal::DigestsDiffer));
+        assert!(matches!(with("ghcr.io/acme/api:v2", "sha256:1"), Err(Refusal::Digest { .. })));
+        let several = Ask { digest: Some(DIGEST.to_owned()), ..ask(&["ghcr.io/acme/api:v2", "ghcr.io/acme/web:v2"]) };
+        assert!(matches!(simply(&several), Err(Refusal::NotUnderstood(_))));
+    }
+
+    #[test]
+    fn what_the_project_or_the_key_does_not_cover_is_refused() {
+        assert!(matches!(simply(&ask(&[])), Err(Refusal::NotUnderstood(_))));
+        assert!(matches!(simply(&ask(&["--privileged"])), Err(Refusal::Image { .. })));
+        assert!(matches!(simply(&ask(&["evil.io/acme/api:v2"])), Err(Refusal::NotAllowed(_))));
+        let twice = ask(&["ghcr.io/acme/api:v1", "ghcr.io/acme/api:v2"]);
+        assert!(matches!(simply(&twice), Err(Refusal::NamedTwice { .. })));
+        let many: Vec<String> = (0..40).map(|n| format!("ghcr.io/acme/api{n}:v1")).collect();
+        let many = Ask { images: many, ..Ask::default() };
+        assert!(matches!(simply(&many), Err(Refusal::NotUnderstood(_))));
+
+        let reader = Scope { may: vec![Permission::Read], ..Scope::default() };
+        let v2 = ask(&["ghcr.io/acme/api:v2"]);
+        assert!(matches!(admitted(Scheme::Standard, reader, &v2), Err(Refusal::KeyMayNot { .. })));
+        let narrow = Scope { tags: vec!["main-*".to_owned()], ..Scope::default() };
+        assert!(matches!(admitted(Scheme::Standard, narrow.clone(), &v2), Err(Refusal::KeyMayNot { .. })));
+        assert!(admitted(Scheme::Standard, narrow, &ask(&["ghcr.io/acme/api:main-1"])).is_ok());
+    }
 }

@@ -131,6 +131,13 @@ impl ImageReference {
         self.digest.as_ref()
     }
 
+    /// This reference with `digest` named besides.
+    #[must_use]
+    pub fn with_digest(mut self, digest: Digest) -> Self {
+        self.digest = Some(digest);
+        self
+    }
+
     /// This image, fixed at `digest`.
     #[must_use]
     pub fn pinned(self, digest: Digest) -> PinnedImage {

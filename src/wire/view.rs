@@ -1,0 +1,249 @@
+//! Deployments, plans, projects and events as callers read them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::deploy::event::{Event, Outcome, RequestedBy, Wanted};
+use crate::deploy::plan::Plan;
+use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::deploy::status::{Phase, State, Status};
+use crate::model::{DeploymentId, Digest, ImageReference, PinnedImage, ProjectName, Timestamp};
+
+/// One deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentView {
+    /// Its id.
+    pub id: DeploymentId,
+    /// Whose.
+    pub project: ProjectName,
+    /// `queued`, `running` or an outcome.
+    pub status: StatusWord,
+    /// What is being done, while it is running.
+    pub phase: Option<Phase>,
+    /// Why it did not succeed, as soon as that is known.
+    pub reason: Option<String>,
+    /// What it puts into service; without digests until it is resolved.
+    pub release: Vec<ImageView>,
+    /// What ran before.
+    pub previous: Vec<ImageView>,
+    /// What runs now, read from the machine; nothing when the machine was not asked or did not answer.
+    pub running: Option<Vec<RunningView>>,
+    /// Who asked.
+    pub requested_by: RequestedBy,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its turn came.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// `queued`, `running` or an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusWord {
+    /// Waiting for its turn.
+    Queued,
+    /// Being carried out.
+    Running,
+    /// An [`Outcome`].
+    #[serde(untagged)]
+    Ended(Outcome),
+}
+
+/// An image, and its digest once that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageView {
+    /// As it was named.
+    pub image: ImageReference,
+    /// What it is.
+    pub digest: Option<Digest>,
+}
+
+/// A container or unit that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningView {
+    /// Its name.
+    pub name: String,
+    /// The reference that it was started from.
+    pub image: String,
+    /// What that is.
+    pub digest: String,
+    /// Its state in a word or two.
+    pub state: String,
+}
+
+/// What a request would do: the answer to `dry_run=1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// Always true: nothing was changed.
+    pub dry_run: bool,
+    /// What would be put into service.
+    pub release: Vec<ImageView>,
+    /// What runs now.
+    pub previous: Vec<ImageView>,
+    /// The services that would be moved.
+    pub services: Vec<String>,
+    /// What would be done, in words.
+    pub steps: Vec<String>,
+    /// The same for programs.
+    pub plan: Plan,
+}
+
+/// One event of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its number: what `Last-Event-ID` names.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// A project as it is configured, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectView {
+    /// Its name.
+    pub name: ProjectName,
+    /// The repositories deployable here.
+    pub images: Vec<String>,
+    /// The tags deployable here.
+    pub tags: Vec<String>,
+    /// How it is put into service: `compose`.
+    pub target: String,
+    /// Set while nothing is let through.
+    pub frozen: Option<FreezeView>,
+    /// The newest deployment.
+    pub newest: Option<DeploymentView>,
+    /// What runs now, where the machine was asked and answered.
+    pub running: Option<Vec<RunningView>>,
+    /// Why the machine could not be read, where it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// Why nothing is let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeView {
+    /// Why.
+    pub reason: Option<String>,
+    /// Who froze it.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; until unfrozen when absent.
+    pub until: Option<Timestamp>,
+}
+
+/// A list with room for more to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployments {
+    /// Newest first.
+    pub deployments: Vec<DeploymentView>,
+}
+
+/// All projects of this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Projects {
+    /// By name.
+    pub projects: Vec<ProjectView>,
+}
+
+/// An authentic delivery that asks for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    /// Why there is nothing to do.
+    pub ignored: String,
+}
+
+/// When the stages of a deployment were reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// Accepted.
+    pub created_at: Timestamp,
+    /// Its turn.
+    pub started_at: Option<Timestamp>,
+    /// Its end.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl DeploymentView {
+    /// The view of one deployment.
+    #[must_use]
+    pub fn new(
+        id: DeploymentId,
+        project: ProjectName,
+        status: &Status,
+        times: Times,
+        running: Option<Vec<Instance>>,
+    ) -> Self {
+        let release = match (&status.release, &status.wanted) {
+            (Some(release), _) | (None, Wanted::Release(release)) => pinned(release),
+            (None, Wanted::Images(images)) => {
+                images.iter().map(|image| ImageView { image: image.clone(), digest: image.digest().cloned() }).collect()
+            }
+        };
+        let previous = status.course.as_ref().map(|course| pinned(&course.snapshot.previous())).unwrap_or_default();
+        Self {
+            id,
+            project,
+            status: status.state.into(),
+            phase: status.phase(),
+            reason: status.reason.clone(),
+            release,
+            previous,
+            running: running.map(runs),
+            requested_by: status.requested_by.clone(),
+            created_at: times.created_at,
+            started_at: times.started_at,
+            finished_at: times.finished_at,
+        }
+    }
+}
+
+impl PlanView {
+    /// The view of a plan that is not carried out.
+    #[must_use]
+    pub fn new(release: &[PinnedImage], snapshot: &Snapshot, plan: Plan) -> Self {
+        Self {
+            dry_run: true,
+            release: pinned(release),
+            previous: pinned(&snapshot.previous()),
+            services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
+            steps: plan.steps.iter().map(ToString::to_string).collect(),
+            plan,
+        }
+    }
+}
+
+/// Instances as callers read them.
+#[must_use]
+pub fn runs(instances: Vec<Instance>) -> Vec<RunningView> {
+    let run = |Instance { name, image, digest, state, .. }| RunningView { name, image, digest, state };
+    instances.into_iter().map(run).collect()
+}
+
+fn pinned(images: &[PinnedImage]) -> Vec<ImageView> {
+    images.iter().map(|image| ImageView { image: image.image.clone(), digest: Some(image.digest.clone()) }).collect()
+}
+
+impl From<State> for StatusWord {
+    fn from(state: State) -> Self {
+        match state {
+            State::Queued => Self::Queued,
+            State::Running => Self::Running,
+            State::Finished(outcome) => Self::Ended(outcome),
+        }
+    }
+}
+
+impl std::fmt::Display for StatusWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Ended(outcome) => outcome.as_str(),
+        })
+    }
+}
