@@ -9,3 +9,4 @@ pub mod deploy;
 pub mod host;
 pub mod lanes;
 pub mod wire;
+pub mod store;

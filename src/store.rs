@@ -1,0 +1,150 @@
+//! What windlass remembers: deployments, their journals, deliveries and freezes, in one SQLite database.
+//!
+//! The only code that knows SQL. What a method that writes has answered is on disk and survives a power cut; what it
+//! has not answered is there whole or not at all. Journal rows are the stream, [`Store::bell`] is only the doorbell.
+
+mod accept;
+mod journal;
+
+mod deployments;
+mod freezes;
+
+mod reader;
+mod worker;
+mod writer;
+
+mod column;
+mod database;
+mod error;
+mod schema;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use accept::Acceptance;
+pub use deployments::{Deployment, Filter};
+pub use error::StoreError;
+pub use freezes::Freeze;
+pub use journal::Entry;
+
+use crate::model::Clock;
+
+/// The store. Clones are the same one; dropping the last of them writes everything back and closes the file.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+// Dropped in this order: SQLite tidies the write-ahead log away when the last connection closes, which has to be one
+// that may write; and nobody else may come in before that is over.
+struct Inner {
+    clock: Clock,
+    reader: reader::Reader,
+    writer: writer::Writer,
+    bell: watch::Sender<i64>,
+    _lock: database::Lock,
+}
+
+impl Store {
+    /// Opens the database in `state_dir`, creates what is missing and brings an older one up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`], whose source says why: no access, damaged, in use, or written by a newer windlass.
+    pub fn open(state_dir: &Path, clock: Clock) -> Result<Self, StoreError> {
+        let database::Opened { writing, reading, newest, lock } = database::open(state_dir)?;
+        let bell = watch::Sender::new(newest);
+        let writer = writer::Writer::start(writing, bell.clone())?;
+        let reader = reader::Reader::start(reading)?;
+        Ok(Self(Arc::new(Inner { clock, reader, writer, bell, _lock: lock })))
+    }
+
+    /// Rings with the number of the newest journal row after every commit that wrote one. Take the bell first and
+    /// read then: so nothing falls in between.
+    #[must_use]
+    pub fn bell(&self) -> watch::Receiver<i64> {
+        self.0.bell.subscribe()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store(at {})", *self.0.bell.borrow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::deploy::event::{RequestedBy, Wanted};
+    use crate::deploy::request::{DeployRequest, Repetition};
+    use crate::model::{Digest, Timestamp};
+
+    pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
+
+    /// A store in a directory of its own, and a clock that stands still until it is moved.
+    pub(super) struct Desk {
+        pub(super) directory: TempDir,
+        pub(super) time: Arc<AtomicI64>,
+        pub(super) store: Store,
+    }
+
+    impl Desk {
+        pub(super) fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let time = Arc::new(AtomicI64::new(1_760_000_000_000));
+            let store = Store::open(directory.path(), clock(&time)).unwrap();
+            Self { directory, time, store }
+        }
+
+        pub(super) fn pass(&self, millis: i64) {
+            self.time.fetch_add(millis, Ordering::Relaxed);
+        }
+
+        pub(super) fn reopen(self) -> Self {
+            let Self { directory, time, store } = self;
+            drop(store);
+            let store = Store::open(directory.path(), clock(&time)).unwrap();
+            Self { directory, time, store }
+        }
+
+        pub(super) async fn accept(&self, request: DeployRequest) -> Acceptance {
+            self.store.accept(request).await.unwrap()
+        }
+
+        pub(super) async fn new_one(&self, project: &str) -> Deployment {
+            match self.accept(request(project, Repetition::Never)).await {
+                Acceptance::New(deployment) => deployment,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn clock(time: &Arc<AtomicI64>) -> Clock {
+        let time = Arc::clone(time);
+        Clock::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn request(project: &str, repetition: Repetition) -> DeployRequest {
+        let wanted = Wanted::Images(vec!["r.io/api:v2".parse().unwrap()]);
+        let requested_by = RequestedBy::default();
+        DeployRequest { project: project.parse().unwrap(), wanted, requested_by, sequence: None, repetition }
+    }
+
+    pub(super) fn delivery(id: &str, body: &str) -> Repetition {
+        Repetition::Id { id: id.parse().unwrap(), body: Digest::of(body.as_bytes()) }
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_there_after_the_store_was_closed_and_opened_again() {
+        let desk = Desk::new();
+        let deployment = desk.new_one("shop").await;
+        let desk = desk.reopen();
+        assert_eq!(desk.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
+        assert_eq!(*desk.store.bell().borrow(), 1);
+    }
+}

@@ -1,0 +1,339 @@
+//! Accepting a request: the delivery, the deployment and its first event are written together or not at all.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::deployments::{Deployment, numbered, state_name};
+use super::freezes::{Freeze, frozen};
+use super::{Store, StoreError, journal};
+use crate::deploy::event::Event;
+use crate::deploy::request::{DeployRequest, Repetition};
+use crate::deploy::status::Status;
+use crate::model::{Clock, DeploymentId, ProjectName, Timestamp};
+
+/// How long delivery ids are kept: 30 days are promised, and clocks are set now and then.
+const KEPT: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+
+/// Old delivery ids are forgotten at each deployment whose number is a multiple of this, as many as twice its number
+/// at a time: so they never pile up, and nobody ever waits for a long clearing.
+const FORGET_EVERY: i64 = 64;
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is a new deployment, and on disk.
+    New(Deployment),
+    /// It was made before, and this is its deployment.
+    Joined(Deployment),
+    /// The delivery was made before with another body; this is that one's deployment.
+    Conflict(DeploymentId),
+    /// The same body was sent before, and its deployment is not the project's newest any more.
+    Replayed(DeploymentId),
+    /// A later one in the sender's order was accepted before.
+    Stale {
+        /// The latest.
+        newest: u64,
+    },
+    /// The project takes no deployments.
+    Frozen(Freeze),
+}
+
+impl Store {
+    /// Takes a request down, unless something stands against it. A known delivery is known first of all, whatever
+    /// else has changed since; then the project's freeze counts, then the sequence.
+    ///
+    /// # Errors
+    /// When it cannot be written. A caller who is told so may try again with the same delivery.
+    pub async fn accept(&self, request: DeployRequest) -> Result<Acceptance, StoreError> {
+        let clock = self.0.clock.clone();
+        self.0.writer.write(move |connection| accept(connection, &clock, request)).await
+    }
+}
+
+fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Result<Acceptance, StoreError> {
+    let now = clock.now();
+    let key = Key::of(&request.repetition);
+    if let Some(key) = &key
+        && let Some(known) = recall(connection, &request.project, key)?
+    {
+        return Ok(known);
+    }
+    if let Some(freeze) = frozen(connection, &request.project, now)? {
+        return Ok(Acceptance::Frozen(freeze));
+    }
+    if let Some(sequence) = request.sequence
+        && let Some(newest) = advance(connection, &request.project, sequence)?
+    {
+        return Ok(Acceptance::Stale { newest });
+    }
+    let deployment = create(connection, now, &request)?;
+    if let Some(key) = &key {
+        remember(connection, &deployment, key)?;
+    }
+    if deployment.order % FORGET_EVERY == 0 {
+        forget(connection, now)?;
+    }
+    Ok(Acceptance::New(deployment))
+}
+
+/// What a delivery is known by.
+struct Key<'a> {
+    kind: &'static str,
+    key: &'a str,
+    body: &'a str,
+}
+
+impl<'a> Key<'a> {
+    fn of(repetition: &'a Repetition) -> Option<Self> {
+        match repetition {
+            Repetition::Never => None,
+            Repetition::Id { id, body } => Some(Self { kind: "id", key: id.as_str(), body: body.as_str() }),
+            Repetition::Body(body) => Some(Self { kind: "body", key: body.as_str(), body: body.as_str() }),
+        }
+    }
+}
+
+/// What a delivery that was made before leads to now.
+fn recall(connection: &Connection, project: &ProjectName, key: &Key<'_>) -> Result<Option<Acceptance>, StoreError> {
+    const KNOWN: &str = "SELECT deployment, body FROM deliveries WHERE project = ? AND kind = ? AND key = ?";
+    const NEWEST: &str = "SELECT max(number) FROM deployments WHERE project = ?";
+    let mut statement = connection.prepare_cached(KNOWN)?;
+    let known = statement.query_row(params![project.as_str(), key.kind, key.key], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get_ref(1)?.as_str()? == key.body))
+    });
+    let Some((order, same_body)) = known.optional()? else { return Ok(None) };
+    let deployment = numbered(connection, order)?;
+    if !same_body {
+        return Ok(Some(Acceptance::Conflict(deployment.id)));
+    }
+    if key.kind == "body" {
+        let newest: i64 = connection.prepare_cached(NEWEST)?.query_row([project.as_str()], |row| row.get(0))?;
+        if order != newest {
+            return Ok(Some(Acceptance::Replayed(deployment.id)));
+        }
+    }
+    Ok(Some(Acceptance::Joined(deployment)))
+}
+
+/// Takes a sequence number as the project's latest. If a later one was accepted before, that one is given back.
+fn advance(connection: &Connection, project: &ProjectName, sequence: u64) -> Result<Option<u64>, StoreError> {
+    const NEWEST: &str = "SELECT newest FROM sequences WHERE project = ?";
+    const TAKE: &str = "INSERT OR REPLACE INTO sequences (project, newest) VALUES (?, ?)";
+    // SQLite's integers are signed; the larger half of ours is negative there, and compared only here.
+    let mut statement = connection.prepare_cached(NEWEST)?;
+    let newest = statement.query_row([project.as_str()], |row| row.get(0)).optional()?.map(i64::cast_unsigned);
+    match newest {
+        Some(newest) if newest > sequence => return Ok(Some(newest)),
+        Some(newest) if newest == sequence => {}
+        _ => {
+            connection.prepare_cached(TAKE)?.execute(params![project.as_str(), sequence.cast_signed()])?;
+        }
+    }
+    Ok(None)
+}
+
+fn create(connection: &Connection, now: Timestamp, request: &DeployRequest) -> Result<Deployment, StoreError> {
+    const SQL: &str = "INSERT INTO deployments (id, project, state, status, created_at) VALUES (?, ?, ?, ?, ?)";
+    let event = Event::Queued { wanted: request.wanted.clone(), requested_by: request.requested_by.clone() };
+    let status = Status::begin(&event)?;
+    let id = DeploymentId::new(now);
+    let order = connection.prepare_cached(SQL)?.insert(params![
+        id.as_str(),
+        request.project.as_str(),
+        state_name(status.state),
+        serde_json::to_string(&status)?,
+        now.as_millis(),
+    ])?;
+    journal::insert(connection, order, now, &serde_json::to_string(&event)?)?;
+    let project = request.project.clone();
+    Ok(Deployment { id, order, project, status, created_at: now, started_at: None, finished_at: None })
+}
+
+fn remember(connection: &Connection, deployment: &Deployment, key: &Key<'_>) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO deliveries (project, kind, key, body, deployment, at) VALUES (?, ?, ?, ?, ?, ?)";
+    connection.prepare_cached(SQL)?.execute(params![
+        deployment.project.as_str(),
+        key.kind,
+        key.key,
+        key.body,
+        deployment.order,
+        deployment.created_at.as_millis(),
+    ])?;
+    Ok(())
+}
+
+/// Forgets some of the delivery ids that are too old, the oldest first.
+fn forget(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM deliveries WHERE (project, kind, key) IN (
+            SELECT project, kind, key FROM deliveries WHERE kind = 'id' AND at < ? ORDER BY at LIMIT ?)";
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let oldest = now.as_millis().saturating_sub(kept);
+    connection.prepare_cached(SQL)?.execute(params![oldest, FORGET_EVERY * 2])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::super::tests::{DAY, Desk, delivery, request};
+    use super::*;
+    use crate::model::Digest;
+
+    fn body(text: &str) -> Repetition {
+        Repetition::Body(Digest::of(text.as_bytes()))
+    }
+
+    fn sequenced(project: &str, sequence: u64) -> DeployRequest {
+        DeployRequest { sequence: Some(sequence), ..request(project, Repetition::Never) }
+    }
+
+    fn frozen_by_ann(until: Option<Timestamp>) -> Freeze {
+        Freeze { reason: Some("audit".to_owned()), by: "ann".to_owned(), since: Timestamp::from_millis(0), until }
+    }
+
+    #[track_caller]
+    fn new(acceptance: Acceptance) -> Deployment {
+        let Acceptance::New(deployment) = acceptance else { panic!("{acceptance:?}") };
+        deployment
+    }
+
+    #[tokio::test]
+    async fn the_same_delivery_joins_its_deployment_and_another_body_is_a_conflict() {
+        let desk = Desk::new();
+        let first = new(desk.accept(request("shop", delivery("a", "x"))).await);
+        assert_eq!(desk.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first.clone()));
+        assert_eq!(desk.accept(request("shop", delivery("a", "y"))).await, Acceptance::Conflict(first.id.clone()));
+        let elsewhere = new(desk.accept(request("site", delivery("a", "x"))).await);
+        assert_ne!(elsewhere.id, first.id, "delivery ids are a project's own");
+        new(desk.accept(request("shop", delivery("b", "x"))).await);
+        assert_eq!(desk.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first), "newest or not");
+    }
+
+    #[tokio::test]
+    async fn a_body_joins_while_its_deployment_is_the_newest_and_is_a_replay_afterwards() {
+        let desk = Desk::new();
+        let first = new(desk.accept(request("shop", body("x"))).await);
+        desk.new_one("site").await;
+        assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Joined(first.clone()));
+        desk.new_one("shop").await;
+        assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Replayed(first.id));
+    }
+
+    #[tokio::test]
+    async fn an_id_that_reads_like_a_body_is_not_taken_for_one() {
+        let desk = Desk::new();
+        let digest = Digest::of(b"x");
+        let by_body = new(desk.accept(request("shop", Repetition::Body(digest.clone()))).await);
+        let by_id = new(desk.accept(request("shop", delivery(digest.as_str(), "x"))).await);
+        assert_ne!(by_body.id, by_id.id);
+    }
+
+    #[tokio::test]
+    async fn only_a_lower_sequence_of_the_same_project_is_stale() {
+        let desk = Desk::new();
+        for (project, sequence, stale) in [
+            ("shop", 7, None),
+            ("shop", 6, Some(7)),
+            ("shop", 7, None),
+            ("site", 1, None),
+            ("shop", u64::MAX, None),
+            ("shop", i64::MAX.cast_unsigned() + 1, Some(u64::MAX)),
+            ("shop", u64::MAX, None),
+            ("shop", 8, Some(u64::MAX)),
+        ] {
+            let newest = match desk.accept(sequenced(project, sequence)).await {
+                Acceptance::New(_) => None,
+                Acceptance::Stale { newest } => Some(newest),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(newest, stale, "{project} {sequence}");
+        }
+        desk.new_one("shop").await;
+    }
+
+    #[tokio::test]
+    async fn a_frozen_project_takes_nothing_new_and_still_knows_its_deliveries() {
+        let desk = Desk::new();
+        let known = DeployRequest { sequence: Some(1), ..request("shop", delivery("a", "x")) };
+        let first = new(desk.accept(known.clone()).await);
+        new(desk.accept(sequenced("shop", 5)).await);
+        let freeze = frozen_by_ann(None);
+        desk.store.freeze(&"shop".parse().unwrap(), freeze.clone()).await.unwrap();
+        assert_eq!(desk.accept(known).await, Acceptance::Joined(first), "though frozen, and stale by now");
+        assert_eq!(desk.accept(sequenced("shop", 1)).await, Acceptance::Frozen(freeze.clone()), "before stale");
+        assert_eq!(desk.accept(sequenced("shop", 9)).await, Acceptance::Frozen(freeze));
+        desk.new_one("site").await;
+        assert!(desk.store.unfreeze(&"shop".parse().unwrap()).await.unwrap());
+        new(desk.accept(sequenced("shop", 6)).await);
+    }
+
+    #[tokio::test]
+    async fn a_freeze_ends_by_itself() {
+        let desk = Desk::new();
+        let project = "shop".parse().unwrap();
+        let until = desk.store.0.clock.now().plus(Duration::from_secs(60));
+        desk.store.freeze(&project, frozen_by_ann(Some(until))).await.unwrap();
+        desk.pass(59_999);
+        assert!(matches!(desk.accept(request("shop", Repetition::Never)).await, Acceptance::Frozen(_)));
+        desk.pass(1);
+        desk.new_one("shop").await;
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_leaves_nothing_behind() {
+        let desk = Desk::new();
+        new(desk.accept(sequenced("shop", 7)).await);
+        let stale = DeployRequest { sequence: Some(3), ..request("shop", delivery("a", "x")) };
+        assert_eq!(desk.accept(stale).await, Acceptance::Stale { newest: 7 });
+        let again = DeployRequest { sequence: Some(7), ..request("shop", delivery("a", "other")) };
+        new(desk.accept(again).await);
+        assert_eq!(*desk.store.bell().borrow(), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn fifty_at_once_of_one_delivery_make_one_deployment() {
+        let desk = Desk::new();
+        let all = join_all((0..50).map(|_| desk.store.accept(request("shop", delivery("a", "x"))))).await;
+        let (mut made, mut joined) = (Vec::new(), Vec::new());
+        for acceptance in all {
+            match acceptance.unwrap() {
+                Acceptance::New(deployment) => made.push(deployment),
+                Acceptance::Joined(deployment) => joined.push(deployment),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((made.len(), joined.len()), (1, 49));
+        assert!(joined.iter().all(|deployment| *deployment == made[0]));
+        assert_eq!(*desk.store.bell().borrow(), 1);
+    }
+
+    #[tokio::test]
+    async fn delivery_ids_are_kept_for_thirty_days_and_bodies_for_ever() {
+        let desk = Desk::new();
+        let first = new(desk.accept(request("shop", delivery("a", "x"))).await);
+        let signed = new(desk.accept(request("site", body("x"))).await);
+        desk.pass(30 * DAY);
+        for _ in 0..FORGET_EVERY {
+            desk.new_one("other").await;
+        }
+        assert_eq!(desk.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first));
+        desk.pass(6 * DAY);
+        for _ in 0..FORGET_EVERY {
+            desk.new_one("other").await;
+        }
+        new(desk.accept(request("shop", delivery("a", "x"))).await);
+        assert_eq!(desk.accept(request("site", body("x"))).await, Acceptance::Joined(signed));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_backwards_does_not_change_the_order() {
+        let desk = Desk::new();
+        let early = desk.new_one("shop").await;
+        desk.pass(-DAY);
+        let late = desk.new_one("shop").await;
+        assert!(late.created_at < early.created_at && late.order > early.order);
+        assert_eq!(desk.store.newest(&late.project).await.unwrap(), Some(late));
+    }
+}

@@ -1,0 +1,166 @@
+//! The journal: what each deployment said, in the order in which it was said.
+
+use rusqlite::{Connection, Row, params};
+
+use super::column::{Json, Time};
+use super::deployments::{Deployment, find, state_name};
+use super::{Store, StoreError};
+use crate::deploy::event::Event;
+use crate::model::{DeploymentId, Timestamp};
+
+/// One row of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, which grows over all deployments: what a reader names to go on after it.
+    pub seq: i64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What was said.
+    pub event: Event,
+}
+
+impl Store {
+    /// Takes down the next event of a deployment, and the number of its row. `deployment` is then as it is on disk.
+    ///
+    /// What is on disk decides whether the event can follow, not the caller's copy of it: the copy may be behind,
+    /// where a note was taken by somebody else or an earlier call was given up while it waited.
+    ///
+    /// # Errors
+    /// [`StoreError::Illegal`] when the event cannot follow. Whatever the error, nothing is written then, and
+    /// `deployment` is as it was.
+    pub async fn append(&self, deployment: &mut Deployment, event: Event) -> Result<i64, StoreError> {
+        let (id, clock) = (deployment.id.clone(), self.0.clock.clone());
+        let text = serde_json::to_string(&event)?;
+        let write = move |connection: &Connection| {
+            let mut deployment = find(connection, &id)?.ok_or(StoreError::Unknown(id))?;
+            let before = deployment.clone();
+            let at = clock.now();
+            deployment.status.apply(&event)?;
+            match event {
+                Event::Started => deployment.started_at = Some(at),
+                Event::Finished { .. } => deployment.finished_at = Some(at),
+                _ => {}
+            }
+            let seq = insert(connection, deployment.order, at, &text)?;
+            if deployment != before {
+                update(connection, &deployment)?;
+            }
+            Ok((seq, deployment))
+        };
+        let (seq, written) = self.0.writer.write(write).await?;
+        *deployment = written;
+        Ok(seq)
+    }
+
+    /// What a deployment said after the row `after`, at most `limit` entries, the oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn events(&self, id: &DeploymentId, after: i64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        const SQL: &str = "SELECT * FROM journal
+            WHERE deployment = (SELECT number FROM deployments WHERE id = ?1) AND number > ?2
+            ORDER BY number LIMIT ?3";
+        let (id, limit) = (id.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
+        let read = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(SQL)?;
+            let entries = statement.query_map(params![id.as_str(), after, limit], entry)?;
+            Ok(entries.collect::<Result<_, _>>()?)
+        };
+        self.0.reader.read(read).await
+    }
+}
+
+/// Adds a row, and gives its number.
+pub(super) fn insert(connection: &Connection, order: i64, at: Timestamp, event: &str) -> Result<i64, StoreError> {
+    const SQL: &str = "INSERT INTO journal (deployment, at, event) VALUES (?, ?, ?)";
+    Ok(connection.prepare_cached(SQL)?.insert(params![order, at.as_millis(), event])?)
+}
+
+/// The number of the newest row; 0 before there is one.
+pub(super) fn newest(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM journal")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+fn update(connection: &Connection, deployment: &Deployment) -> Result<(), StoreError> {
+    const SQL: &str =
+        "UPDATE deployments SET state = ?2, status = ?3, started_at = ?4, finished_at = ?5 WHERE number = ?1";
+    let status = serde_json::to_string(&deployment.status)?;
+    connection.prepare_cached(SQL)?.execute(params![
+        deployment.order,
+        state_name(deployment.status.state),
+        status,
+        deployment.started_at.map(Timestamp::as_millis),
+        deployment.finished_at.map(Timestamp::as_millis),
+    ])?;
+    Ok(())
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let Time(at) = row.get("at")?;
+    let Json(event) = row.get("event")?;
+    Ok(Entry { seq: row.get("number")?, at, event })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Desk;
+    use super::*;
+    use crate::deploy::event::Outcome;
+    use crate::deploy::status::tests::{good_history, replay};
+    use crate::deploy::status::{State, Status};
+
+    fn finished(outcome: Outcome) -> Event {
+        Event::Finished { outcome, reason: None }
+    }
+
+    fn noted(text: &str) -> Event {
+        Event::Noted { text: text.to_owned() }
+    }
+
+    /// A whole good deployment, as it goes from event to event.
+    async fn succeed(desk: &Desk, project: &str) -> Deployment {
+        let mut deployment = desk.new_one(project).await;
+        for event in good_history().into_iter().skip(1).chain([finished(Outcome::Succeeded)]) {
+            desk.store.append(&mut deployment, event).await.unwrap();
+        }
+        deployment
+    }
+
+    #[tokio::test]
+    async fn the_status_on_disk_is_the_fold_of_the_events_on_disk() {
+        let desk = Desk::new();
+        let deployment = succeed(&desk, "shop").await;
+        let entries = desk.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+        let events: Vec<Event> = entries.into_iter().map(|entry| entry.event).collect();
+        assert_eq!(replay(&events).unwrap(), deployment.status);
+        let desk = desk.reopen();
+        assert_eq!(desk.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_follow_is_refused_and_writes_nothing() {
+        let desk = Desk::new();
+        let mut deployment = desk.new_one("shop").await;
+        let before = deployment.clone();
+        let refused = desk.store.append(&mut deployment, finished(Outcome::Succeeded)).await;
+        assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
+        assert_eq!(deployment, before);
+        assert_eq!(desk.store.deployment(&before.id).await.unwrap(), Some(before));
+        assert_eq!(desk.store.events(&deployment.id, 0, 9).await.unwrap().len(), 1);
+        assert_eq!(*desk.store.bell().borrow(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_is_behind_is_brought_up_to_date_and_loses_nobody_elses_events() {
+        let desk = Desk::new();
+        let mut runner = desk.new_one("shop").await;
+        let mut other = runner.clone();
+        desk.store.append(&mut runner, Event::Started).await.unwrap();
+        desk.store.append(&mut other, noted("hello")).await.unwrap();
+        assert_eq!(other, runner);
+        let mut behind = Deployment { status: Status { state: State::Queued, ..other.status.clone() }, ..other };
+        let refused = desk.store.append(&mut behind, Event::Started).await;
+        assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
+    }
+}

@@ -1,0 +1,94 @@
+//! The tables, as a list of changes that is only ever added to: databases of every age are out there.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// What makes format n + 1 of format n. Never reordered, never edited.
+const MIGRATIONS: &[&str] = &[FIRST];
+
+/// Marks the file as ours: `wndl`.
+const APPLICATION: i64 = 0x776e_646c;
+
+// The number of a deployment is its place in the order of acceptance, and the number of a journal row is what readers
+// follow by: both are SQLite's row numbers, which grow as long as the newest rows are never deleted. Every index ends
+// in the row number without being told so.
+//
+// `status` is the materialised fold of the journal. `state` repeats a part of it, to be found by.
+//
+// A delivery is known by its id, or by its body where nothing else was signed. The former are forgotten after a time:
+// they are signed together with a time, or defend against nothing. A body is never forgotten: whoever recorded it
+// could send it again at any time.
+const FIRST: &str = "
+CREATE TABLE deployments (
+    number      INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    project     TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    started_at  INTEGER,
+    finished_at INTEGER
+) STRICT;
+CREATE INDEX deployments_by_project ON deployments (project);
+CREATE INDEX deployments_by_project_and_state ON deployments (project, state);
+CREATE INDEX deployments_by_state ON deployments (state);
+
+CREATE TABLE journal (
+    number      INTEGER PRIMARY KEY,
+    deployment  INTEGER NOT NULL REFERENCES deployments (number),
+    at          INTEGER NOT NULL,
+    event       TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_by_deployment ON journal (deployment);
+
+CREATE TABLE deliveries (
+    project     TEXT NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('id', 'body')),
+    key         TEXT NOT NULL,
+    body        TEXT NOT NULL,
+    deployment  INTEGER NOT NULL REFERENCES deployments (number),
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (project, kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_to_forget ON deliveries (at) WHERE kind = 'id';
+
+CREATE TABLE sequences (
+    project     TEXT PRIMARY KEY,
+    newest      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE freezes (
+    project     TEXT PRIMARY KEY,
+    reason      TEXT,
+    by          TEXT NOT NULL,
+    since       INTEGER NOT NULL,
+    until       INTEGER
+) STRICT, WITHOUT ROWID;
+";
+
+/// Brings the database up to date, wholly or not at all.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    check_owner(&transaction)?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if found < known {
+        for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            transaction.execute_batch(migration)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", known)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn check_owner(connection: &Connection) -> Result<(), StoreError> {
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let empty: bool = connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
+    if application == APPLICATION || (application == 0 && empty) { Ok(()) } else { Err(StoreError::Foreign) }
+}
