@@ -8,5 +8,7 @@ pub mod auth;
 pub mod deploy;
 pub mod host;
 pub mod lanes;
-pub mod wire;
 pub mod store;
+
+pub mod runner;
+pub mod wire;

@@ -1,0 +1,279 @@
+//! Carries deployments out: journal, do, journal; and rolls back when a step fails.
+//!
+//! The runner owns every deployment from its acceptance to its outcome. Each one has a task of its own, which is the
+//! only writer of its events.
+
+mod attend;
+mod carry;
+mod guard;
+mod scribe;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::deploy::catalog::{Catalog, Project};
+use crate::deploy::event::Wanted;
+use crate::deploy::plan::{self, Plan};
+use crate::deploy::request::DeployRequest;
+use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::deploy::status::State;
+use crate::host::{HostError, SharedHost};
+use crate::lanes::{Lanes, QueueFull, Turn};
+use crate::model::{DeploymentId, PinnedImage, ProjectName, Repository};
+use crate::store::{Acceptance, Deployment, Freeze, Store, StoreError};
+
+/// Carries deployments out. Cheap to clone.
+#[derive(Clone)]
+pub struct Runner(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    host: SharedHost,
+    lanes: Lanes,
+    catalog: watch::Receiver<Arc<Catalog>>,
+    tasks: TaskTracker,
+    /// No new deployment, and no new step of one.
+    closing: CancellationToken,
+    /// Not even the step that is being carried out.
+    aborting: CancellationToken,
+    patience: Duration,
+    withdrawals: Mutex<HashMap<DeploymentId, Withdrawal>>,
+}
+
+struct Withdrawal {
+    project: ProjectName,
+    by: watch::Sender<Option<String>>,
+}
+
+/// What a runner works with.
+pub struct Parts {
+    /// The journal.
+    pub store: Store,
+    /// The machine.
+    pub host: SharedHost,
+    /// The queues.
+    pub lanes: Lanes,
+    /// The projects, as they are configured at each moment.
+    pub catalog: watch::Receiver<Arc<Catalog>>,
+    /// Where tasks are spawned.
+    pub tasks: TaskTracker,
+    /// When it fires no new deployment is taken, and running ones stop between two steps.
+    pub closing: CancellationToken,
+    /// When it fires running ones stop within a step, and are taken up again after a restart.
+    pub aborting: CancellationToken,
+    /// How long a step is tried again while the engine or the registry does not answer.
+    pub patience: Duration,
+}
+
+/// A request that was taken.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It is a deployment of its own, on disk and in its queue.
+    New(Deployment),
+    /// It is a repetition: this is the deployment that it asked for before.
+    Joined(Deployment),
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// windlass is being stopped.
+    #[error("windlass is shutting down on this host")]
+    Closing,
+    /// Too many wait.
+    #[error(transparent)]
+    QueueFull(#[from] QueueFull),
+    /// The same delivery id came with another body.
+    #[error("this delivery id was used before, with another body, for deployment {0}")]
+    Conflict(DeploymentId),
+    /// The same body was deployed before, and something newer since.
+    #[error("this body was deployed before as {0}, and newer deployments came since")]
+    Replayed(DeploymentId),
+    /// A newer sequence was accepted already.
+    #[error("sequence {newest} was accepted before, which is newer")]
+    Stale {
+        /// The newest accepted.
+        newest: u64,
+    },
+    /// The project is frozen.
+    #[error("the project is frozen")]
+    Frozen(Freeze),
+    /// It could not be written down.
+    #[error("failed to write the deployment down")]
+    Store(#[from] StoreError),
+}
+
+/// What a request would do.
+#[derive(Debug)]
+pub struct DryRun {
+    /// The release.
+    pub release: Vec<PinnedImage>,
+    /// What runs now.
+    pub snapshot: Snapshot,
+    /// What would be done.
+    pub plan: Plan,
+}
+
+impl Runner {
+    /// A runner that has nothing to do yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            store: parts.store,
+            host: parts.host,
+            lanes: parts.lanes,
+            catalog: parts.catalog,
+            tasks: parts.tasks,
+            closing: parts.closing,
+            aborting: parts.aborting,
+            patience: parts.patience,
+            withdrawals: Mutex::default(),
+        }))
+    }
+
+    /// The project of that name, as it is configured now.
+    #[must_use]
+    pub fn project(&self, name: &ProjectName) -> Option<Arc<Project>> {
+        self.0.catalog.borrow().get(name).cloned()
+    }
+
+    /// All projects, as they are configured now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.0.catalog.borrow().clone()
+    }
+
+    /// Whether new deployments are refused because windlass is being stopped.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.is_cancelled()
+    }
+
+    /// Fires when windlass is being stopped.
+    #[must_use]
+    pub fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
+    /// Writes a request down and queues it. What was begun is done even when the caller goes away.
+    ///
+    /// # Errors
+    /// [`SubmitError`] says why it was not taken; nothing has changed then.
+    pub async fn submit(&self, request: DeployRequest) -> Result<Submitted, SubmitError> {
+        let runner = self.clone();
+        let submission = self.0.tasks.spawn(async move { runner.take(request).await });
+        submission.await.map_err(|_| SubmitError::Closing)?
+    }
+
+    async fn take(&self, request: DeployRequest) -> Result<Submitted, SubmitError> {
+        if self.is_closing() {
+            return Err(SubmitError::Closing);
+        }
+        let slot = self.0.lanes.reserve(&request.project)?;
+        match self.0.store.accept(request).await? {
+            Acceptance::New(deployment) => {
+                let turn = slot.confirm(deployment.id.clone(), deployment.order, moves(&deployment));
+                self.attend(deployment.clone(), turn);
+                Ok(Submitted::New(deployment))
+            }
+            Acceptance::Joined(deployment) => Ok(Submitted::Joined(deployment)),
+            Acceptance::Conflict(id) => Err(SubmitError::Conflict(id)),
+            Acceptance::Replayed(id) => Err(SubmitError::Replayed(id)),
+            Acceptance::Stale { newest } => Err(SubmitError::Stale { newest }),
+            Acceptance::Frozen(freeze) => Err(SubmitError::Frozen(freeze)),
+        }
+    }
+
+    /// Takes up what was not finished when windlass stopped. To be called once, before the first request is taken.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn recover(&self) -> Result<usize, StoreError> {
+        let unfinished = self.0.store.unfinished().await?;
+        let count = unfinished.len();
+        for deployment in unfinished {
+            let slot = self.0.lanes.reserve_again(&deployment.project);
+            let (id, order) = (deployment.id.clone(), deployment.order);
+            let turn = match deployment.status.state {
+                State::Queued => slot.confirm(id, order, moves(&deployment)),
+                State::Running | State::Finished(_) => slot.take_up_again(id, order),
+            };
+            self.attend(deployment, turn);
+        }
+        Ok(count)
+    }
+
+    fn attend(&self, deployment: Deployment, turn: oneshot::Receiver<Turn>) {
+        let (by, withdrawn) = watch::channel(None);
+        let withdrawal = Withdrawal { project: deployment.project.clone(), by };
+        self.withdrawals().insert(deployment.id.clone(), withdrawal);
+        let runner = self.clone();
+        self.0.tasks.spawn(async move {
+            let id = deployment.id.clone();
+            runner.see_through(deployment, turn, withdrawn).await;
+            runner.withdrawals().remove(&id);
+        });
+    }
+
+    /// Asks for the end of a deployment. Answers whether there was anything to end.
+    pub fn cancel(&self, id: &DeploymentId, by: &str) -> bool {
+        let project = {
+            let withdrawals = self.withdrawals();
+            let Some(withdrawal) = withdrawals.get(id) else { return false };
+            if withdrawal.by.send(Some(by.to_owned())).is_err() {
+                return false;
+            }
+            withdrawal.project.clone()
+        };
+        self.0.lanes.withdraw(&project, id);
+        true
+    }
+
+    /// What `wanted` would do in `project` right now. Changes nothing.
+    ///
+    /// # Errors
+    /// When an image cannot be resolved or the machine cannot be read.
+    pub async fn plan(&self, project: &Project, wanted: &Wanted) -> Result<DryRun, HostError> {
+        let release = self.resolve(wanted).await?;
+        let snapshot = self.0.host.snapshot(&project.spec, &repositories(&release)).await?;
+        let plan = plan::forward(&release, &snapshot);
+        Ok(DryRun { release, snapshot, plan })
+    }
+
+    /// What runs of `project` right now, read from the machine.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    pub async fn observe(&self, project: &Project) -> Result<Vec<Instance>, HostError> {
+        self.0.host.observe(&project.spec).await
+    }
+
+    async fn resolve(&self, wanted: &Wanted) -> Result<Vec<PinnedImage>, HostError> {
+        match wanted {
+            Wanted::Release(images) => Ok(images.clone()),
+            Wanted::Images(images) => {
+                futures_util::future::try_join_all(images.iter().map(|image| self.0.host.resolve(image))).await
+            }
+        }
+    }
+
+    fn withdrawals(&self) -> MutexGuard<'_, HashMap<DeploymentId, Withdrawal>> {
+        self.0.withdrawals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn moves(deployment: &Deployment) -> BTreeSet<Repository> {
+    match &deployment.status.wanted {
+        Wanted::Images(images) => images.iter().map(|image| image.repository().clone()).collect(),
+        Wanted::Release(images) => images.iter().map(|image| image.image.repository().clone()).collect(),
+    }
+}
+
+fn repositories(release: &[PinnedImage]) -> Vec<Repository> {
+    release.iter().map(|image| image.image.repository().clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}

@@ -1,0 +1,67 @@
+//! From a deployment's place in the queue to its end.
+
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+
+use super::Runner;
+use super::carry::Carrier;
+use super::scribe::{Halt, Scribe};
+use crate::deploy::event::{Event, Outcome};
+use crate::lanes::Turn;
+use crate::store::Deployment;
+
+impl Runner {
+    /// Waits for the deployment's turn and carries it out. Returns early only when windlass is being stopped: what
+    /// is not finished then is taken up again after the restart.
+    pub(super) async fn see_through(
+        &self,
+        deployment: Deployment,
+        turn: oneshot::Receiver<Turn>,
+        withdrawn: watch::Receiver<Option<String>>,
+    ) {
+        let id = deployment.id.clone();
+        let mut scribe = Scribe::new(self.0.store.clone(), deployment, self.0.aborting.clone());
+        let turn = tokio::select! {
+            biased;
+            () = self.0.closing.cancelled() => return,
+            turn = turn => turn,
+        };
+        let done = match turn {
+            Ok(Turn::Lease(lease)) => match self.project(&scribe.deployment().project) {
+                Some(project) => Carrier::new(Arc::clone(&self.0), project, lease, withdrawn, scribe).carry().await,
+                None => give_up_unconfigured(&mut scribe).await,
+            },
+            Ok(Turn::Superseded { by }) => scribe.write(Event::superseded(&by)).await,
+            Ok(Turn::Withdrawn) => {
+                let reason = withdrawn.borrow().clone();
+                scribe.write(Event::Finished { outcome: Outcome::Cancelled, reason }).await
+            }
+            // The queues live as long as the runner.
+            Err(oneshot::error::RecvError { .. }) => return,
+        };
+        match done {
+            Ok(()) => {}
+            Err(Halt::Stopping) => tracing::info!(deployment = %id, "left for the next start"),
+            Err(Halt::Illegal(error)) => {
+                tracing::error!(deployment = %id, %error, "this deployment's history makes no sense: it is left alone and needs a person");
+            }
+        }
+    }
+}
+
+/// The project was taken out of the configuration while one of its deployments was waiting or under way.
+async fn give_up_unconfigured(scribe: &mut Scribe) -> Result<(), Halt> {
+    let project = &scribe.deployment().project;
+    let reason = format!("the project {project} is not configured on this host any more");
+    let status = &scribe.deployment().status;
+    let disturbed = status.course.as_ref().is_some_and(|course| course.disturbed);
+    if !disturbed {
+        return scribe.write(Event::Finished { outcome: Outcome::Abandoned, reason: Some(reason) }).await;
+    }
+    if status.course.as_ref().is_some_and(|course| course.back.is_none()) {
+        let cause = crate::deploy::event::Cause::Failed(reason.clone());
+        scribe.write(Event::RollingBack { cause, plan: crate::deploy::plan::Plan::default() }).await?;
+    }
+    scribe.write(Event::Finished { outcome: Outcome::RollbackFailed, reason: Some(reason) }).await
+}

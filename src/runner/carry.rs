@@ -1,0 +1,283 @@
+//! Carries one deployment out: forward, and back when that fails.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Inner;
+use super::guard::{Failure, Guard, insist};
+use super::scribe::{Halt, Scribe};
+use crate::deploy::catalog::Project;
+use crate::deploy::event::{Cause, Event, Outcome, Transfer};
+use crate::deploy::plan::{self, Step};
+use crate::deploy::recover::{Decision, decide};
+use crate::deploy::status::{Course, State, Status};
+use crate::host::{HostError, Narrator, Remark};
+use crate::lanes::Lease;
+use crate::model::PinnedImage;
+use crate::store::Deployment;
+
+/// How often the progress of a pull is written down at most.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// How many good deployments are looked through for images to keep. More than any sensible `keep`, times the images
+/// that a project has.
+const HISTORY: usize = 100;
+
+/// One deployment whose turn it is.
+pub(super) struct Carrier {
+    inner: Arc<Inner>,
+    project: Arc<Project>,
+    lease: Lease,
+    withdrawn: watch::Receiver<Option<String>>,
+    scribe: Scribe,
+    deadline: Instant,
+}
+
+impl Carrier {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        project: Arc<Project>,
+        lease: Lease,
+        withdrawn: watch::Receiver<Option<String>>,
+        scribe: Scribe,
+    ) -> Self {
+        let deadline = Instant::now() + project.spec.timeout;
+        Self { inner, project, lease, withdrawn, scribe, deadline }
+    }
+
+    /// Carries the deployment to its outcome.
+    pub(super) async fn carry(mut self) -> Result<(), Halt> {
+        let decision = decide(self.status());
+        if self.status().state == State::Running {
+            self.scribe.write(Event::Resumed).await?;
+        }
+        match decision {
+            Decision::Nothing => return Ok(()),
+            Decision::End(outcome, reason) => return self.finish(outcome, Some(reason)).await,
+            Decision::RollBack(cause) => self.turn_back(cause).await?,
+            Decision::Requeue => self.scribe.write(Event::Started).await?,
+            Decision::Continue => {}
+        }
+        let rolling_back = self.status().course.as_ref().is_some_and(|course| course.back.is_some());
+        if !rolling_back {
+            match self.forward().await {
+                Ok(()) => {
+                    self.finish(Outcome::Succeeded, None).await?;
+                    self.retain().await;
+                    return Ok(());
+                }
+                Err(failure) => {
+                    let cause = failure.into_cause()?;
+                    if !self.status().course.as_ref().is_some_and(|course| course.disturbed) {
+                        return self.leave_untouched(cause).await;
+                    }
+                    self.turn_back(cause).await?;
+                }
+            }
+        }
+        self.go_back().await
+    }
+
+    async fn forward(&mut self) -> Result<(), Failure> {
+        let release = match &self.status().release {
+            Some(release) => release.clone(),
+            None => {
+                let release = self.resolve().await?;
+                self.scribe.write(Event::Resolved { images: release.clone() }).await?;
+                release
+            }
+        };
+        if self.status().course.is_none() {
+            let repositories = super::repositories(&release);
+            let (host, project) = (Arc::clone(&self.inner.host), Arc::clone(&self.project));
+            let snapshot = self.insist(|| host.snapshot(&project.spec, &repositories)).await?;
+            let plan = plan::forward(&release, &snapshot);
+            self.scribe.write(Event::Planned { snapshot, plan }).await?;
+        }
+        self.take_steps().await
+    }
+
+    async fn resolve(&mut self) -> Result<Vec<PinnedImage>, Failure> {
+        let runner = super::Runner(Arc::clone(&self.inner));
+        let wanted = self.status().wanted.clone();
+        self.insist(|| runner.resolve(&wanted)).await
+    }
+
+    async fn take_steps(&mut self) -> Result<(), Failure> {
+        while let Some((number, step)) =
+            self.course().and_then(Course::next).map(|(number, step)| (number, step.clone()))
+        {
+            if self.inner.closing.is_cancelled() {
+                return Err(Halt::Stopping.into());
+            }
+            self.scribe.write(Event::StepStarted { step: number }).await?;
+            match self.take_step(number, &step).await {
+                Ok(()) => self.scribe.write(Event::StepFinished { step: number }).await?,
+                Err(Failure::Halt(halt)) => return Err(halt.into()),
+                Err(failure) => {
+                    let (reason, evidence) = match &failure {
+                        Failure::Host(error) => (error.to_string(), error.evidence().to_vec()),
+                        Failure::TimedOut(timeout) => {
+                            (format!("not done within {}", humantime::format_duration(*timeout)), Vec::new())
+                        }
+                        Failure::Withdrawn(by) => (by.clone(), Vec::new()),
+                        Failure::Halt(_) => (String::new(), Vec::new()),
+                    };
+                    self.scribe.write(Event::StepFailed { step: number, reason, evidence }).await?;
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out one step, writing down what is said meanwhile.
+    async fn take_step(&mut self, number: usize, step: &Step) -> Result<(), Failure> {
+        let (narrator, mut remarks) = Narrator::new();
+        let patience = self.patience();
+        let guard = self.guard();
+        let inner = Arc::clone(&self.inner);
+        let Self { project, lease, scribe, .. } = self;
+        let performing =
+            guard.watch(insist(patience, &narrator, || inner.host.perform(lease, &project.spec, step, &narrator)));
+        tokio::pin!(performing);
+        let mut pending: Option<Transfer> = None;
+        let mut next_progress = Instant::now();
+        loop {
+            let result = tokio::select! {
+                biased;
+                remark = remarks.recv() => {
+                    match remark {
+                        Some(Remark::Line(line)) => scribe.mention(Event::Said { step: number, line }).await,
+                        Some(Remark::Transfer(transfer)) => pending = Some(transfer),
+                        None => {}
+                    }
+                    None
+                }
+                () = tokio::time::sleep_until(next_progress), if pending.is_some() => None,
+                result = &mut performing => Some(result),
+            };
+            if let Some(transfer) = pending.take_if(|_| result.is_some() || Instant::now() >= next_progress) {
+                scribe.mention(Event::Progress { step: number, transfer }).await;
+                next_progress = Instant::now() + PROGRESS_EVERY;
+            }
+            if let Some(result) = result {
+                while let Ok(Remark::Line(line)) = remarks.try_recv() {
+                    scribe.mention(Event::Said { step: number, line }).await;
+                }
+                return result;
+            }
+        }
+    }
+
+    async fn leave_untouched(&mut self, cause: Cause) -> Result<(), Halt> {
+        let outcome = match &cause {
+            Cause::Failed(_) => Outcome::Abandoned,
+            Cause::Cancelled(_) => Outcome::Cancelled,
+        };
+        self.finish(outcome, Some(cause.reason().to_owned())).await?;
+        if self.status().course.is_some() {
+            self.retain().await;
+        }
+        Ok(())
+    }
+
+    async fn turn_back(&mut self, cause: Cause) -> Result<(), Halt> {
+        let plan = self.course().map(|course| plan::rollback(&course.snapshot)).unwrap_or_default();
+        self.scribe.write(Event::RollingBack { cause, plan }).await
+    }
+
+    /// Puts back what ran before. It has as much time as the way forward had, and nobody can cancel it.
+    async fn go_back(&mut self) -> Result<(), Halt> {
+        self.deadline = Instant::now() + self.project.spec.timeout;
+        let result = self.take_steps().await;
+        let Some(cause) = self.course().and_then(|course| course.back.as_ref()).map(|back| back.cause.clone()) else {
+            return Ok(());
+        };
+        match result {
+            Ok(()) => {
+                self.finish(cause.outcome(), Some(cause.reason().to_owned())).await?;
+                self.retain().await;
+                Ok(())
+            }
+            Err(failure) => {
+                let failed = failure.into_cause()?;
+                let reason =
+                    format!("{}; putting back what ran before failed too: {}", cause.reason(), failed.reason());
+                tracing::error!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), %reason, "rollback failed: a person is needed");
+                self.finish(Outcome::RollbackFailed, Some(reason)).await
+            }
+        }
+    }
+
+    async fn finish(&mut self, outcome: Outcome, reason: Option<String>) -> Result<(), Halt> {
+        let Deployment { id, project, .. } = self.scribe.deployment();
+        tracing::info!(deployment = %id, %project, %outcome, reason = reason.as_deref().unwrap_or(""), "finished");
+        self.scribe.write(Event::Finished { outcome, reason }).await
+    }
+
+    /// Lets go of images that are no way back any more. Whatever comes of it, the outcome stands.
+    async fn retain(&mut self) {
+        let good = match self.inner.store.succeeded(self.lease.project(), HISTORY).await {
+            Ok(good) => good,
+            Err(error) => return self.note(format!("old images stay: the history could not be read: {error}")).await,
+        };
+        let mut keep = Vec::new();
+        for status in good.iter().map(|deployment| &deployment.status) {
+            let before = status.course.as_ref().map(|course| course.snapshot.previous()).unwrap_or_default();
+            for image in status.release.iter().flatten().cloned().chain(before) {
+                let of_same = |kept: &&PinnedImage| kept.image.repository() == image.image.repository();
+                let known = keep.iter().any(|kept: &PinnedImage| kept.digest == image.digest && of_same(&kept));
+                if !known && keep.iter().filter(of_same).count() < self.project.spec.keep_releases {
+                    keep.push(image);
+                }
+            }
+        }
+        // What was put back is the way back, good or not.
+        keep.extend(self.course().map(|course| course.snapshot.previous()).unwrap_or_default());
+        if let Err(error) = self.inner.host.retain(&self.lease, &self.project.spec, &keep).await {
+            self.note(format!("old images stay: {error}")).await;
+        }
+    }
+
+    async fn note(&mut self, text: String) {
+        self.scribe.mention(Event::Noted { text }).await;
+    }
+
+    async fn insist<T, F: Future<Output = Result<T, HostError>>>(
+        &mut self,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, Failure> {
+        // Nobody is told of the attempts before there is a plan; the failure says it all.
+        let (narrator, _) = Narrator::new();
+        let patience = self.patience();
+        self.guard().watch(insist(patience, &narrator, attempt)).await
+    }
+
+    /// A rollback is worth all the time there is: the alternative is a service that is down.
+    fn patience(&self) -> Duration {
+        let rolling_back = self.course().is_some_and(|course| course.back.is_some());
+        if rolling_back { self.project.spec.timeout } else { self.inner.patience }
+    }
+
+    fn guard(&self) -> Guard {
+        let rolling_back = self.course().is_some_and(|course| course.back.is_some());
+        Guard {
+            inner: Arc::clone(&self.inner),
+            withdrawn: (!rolling_back).then(|| self.withdrawn.clone()),
+            deadline: self.deadline,
+            timeout: self.project.spec.timeout,
+        }
+    }
+
+    fn status(&self) -> &Status {
+        &self.scribe.deployment().status
+    }
+
+    fn course(&self) -> Option<&Course> {
+        self.status().course.as_ref()
+    }
+}
