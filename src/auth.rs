@@ -27,7 +27,7 @@ use crate::model::{DeliveryId, Timestamp};
 
 use claim::{Claim, Reason};
 
-pub use key::{Key, KeyError, Permission, Scheme, SchemeError, Scope};
+pub use key::{Fingerprint, Key, KeyError, Permission, Scheme, SchemeError, Scope};
 pub use secret::Secret;
 pub use verified::{Delivery, Identity, NotAuthentic, SignedHook, Verified};
 

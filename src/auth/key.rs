@@ -29,6 +29,10 @@ pub struct Key {
     pub(super) secret: Secret,
 }
 
+/// Stands for a secret in comparisons within this process. Nothing shows it, and nothing stores it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
 /// How a key proves a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -168,12 +172,12 @@ impl Key {
         })
     }
 
-    /// Whether both have one secret, whatever their schemes: who may use the one could then use the other.
+    /// What this key has in common with all keys of the same secret, whatever their schemes, and with no other: who
+    /// may use the one could use the others. To find such keys among many.
     #[must_use]
-    pub fn same_secret(&self, other: &Self) -> bool {
+    pub fn fingerprint(&self) -> Fingerprint {
         // By what they sign: to HMAC, a secret with zero bytes added at its end is still the same secret.
-        let text: &[&[u8]] = &[b"windlass: the same secret?"];
-        Mac::of(&self.material(), text).is(Mac::of(&other.material(), text).as_bytes())
+        Fingerprint(*Mac::of(&self.material(), &[b"windlass: the same secret?"]).as_bytes())
     }
 
     pub(super) fn check_in_force(&self, now: Timestamp) -> Result<(), Reason> {
@@ -212,6 +216,12 @@ impl Scheme {
             Self::Github => "github",
             Self::Bearer => "bearer",
         }
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint")
     }
 }
 
@@ -350,7 +360,7 @@ mod tests {
             let printed = match key(scheme, &text) {
                 Ok(key) => {
                     let bytes = format!("{:?}", key.secret.as_bytes());
-                    let printed = format!("{key:?} {key:#?} {:?}", key.secret);
+                    let printed = format!("{key:?} {key:#?} {:?} {:?}", key.secret, key.fingerprint());
                     assert!(!printed.contains(&bytes[1..12]), "{printed}");
                     printed
                 }
@@ -366,7 +376,7 @@ mod tests {
             let (one, two) = (Key::generate(scheme).unwrap(), Key::generate(scheme).unwrap());
             assert_ne!(one, two);
             let (one, two) = (key(scheme, &one).unwrap(), key(scheme, &(two + "\n")).unwrap());
-            assert!(!one.same_secret(&two));
+            assert_ne!(one.fingerprint(), two.fingerprint());
             let expected = if scheme == Scheme::Standard { 32 } else { 64 };
             assert_eq!(one.secret.as_bytes().len(), expected);
         }
@@ -377,13 +387,13 @@ mod tests {
         let keys: Vec<_> = Scheme::ALL.into_iter().map(|scheme| key(scheme, STANDARD_TEXT).unwrap()).collect();
         for one in &keys {
             for two in &keys {
-                assert!(one.same_secret(two), "{} {}", one.scheme, two.scheme);
+                assert_eq!(one.fingerprint(), two.fingerprint(), "{} {}", one.scheme, two.scheme);
             }
-            assert!(!one.same_secret(&key(Scheme::Github, PLAIN_TEXT).unwrap()));
+            assert_ne!(one.fingerprint(), key(Scheme::Github, PLAIN_TEXT).unwrap().fingerprint());
         }
         let zero_added = |zeros: usize| format!("whsec_{}", STANDARD.encode([vec![7; 24], vec![0; zeros]].concat()));
         let (one, two) = (key(Scheme::Standard, &zero_added(0)), key(Scheme::Standard, &zero_added(3)));
-        assert!(one.unwrap().same_secret(&two.unwrap()), "to HMAC they are the same");
+        assert_eq!(one.unwrap().fingerprint(), two.unwrap().fingerprint(), "to HMAC they are the same");
     }
 
     #[test]
