@@ -12,3 +12,5 @@ pub mod store;
 
 pub mod runner;
 pub mod wire;
+
+pub mod config;

@@ -1,0 +1,29 @@
+//! What the operator wrote, and what it means.
+//!
+//! A configuration goes through two forms. `raw` is what may be written: a field for every key, with its default,
+//! and nothing that is not known. [`Settings`] is what was meant: types of the domain, absolute paths, keys with
+//! their secrets. On the way all that is wrong is collected, each [`Problem`] with its place and its mend, so that
+//! nobody mends a file one mistake at a time.
+//!
+//! Secrets are read into [`crate::auth::Key`] and appear neither in settings that are printed nor in problems.
+
+mod document;
+mod environment;
+mod explain;
+mod key_path;
+mod load;
+mod names;
+mod part;
+mod problem;
+mod project;
+mod raw;
+mod secret_file;
+mod settings;
+mod tree;
+mod value;
+
+#[cfg(test)]
+mod testbed;
+
+pub use problem::{LoadError, Position, Problem};
+pub use settings::{DEFAULT_PATH, Limits, Settings};

@@ -1,0 +1,200 @@
+//! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
+
+use super::value::{Written, written};
+use crate::model::{ImageReferenceError, Repository};
+
+/// A repository by its full name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Image(pub(super) Repository);
+
+/// A pattern of tags, in which `*` is any text and `?` any character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Glob(pub(super) String);
+
+/// A service or a profile of Compose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ComposeName(pub(super) String);
+
+/// The name of a Compose project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ComposeProject(pub(super) String);
+
+/// What an HTTP probe asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HttpUrl(pub(super) String);
+
+/// What a TCP probe connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HostPort(pub(super) String);
+
+/// Where the engine listens, as `DOCKER_HOST` would say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EngineHost(pub(super) String);
+
+/// The host of a registry, as image references name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RegistryHost(pub(super) String);
+
+written!(Image, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost, RegistryHost);
+
+impl Written for Image {
+    const EXPECTED: &'static str = r#"a repository, such as "ghcr.io/acme/shop""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
+    }
+}
+
+impl Written for Glob {
+    const EXPECTED: &'static str = r#"a pattern of tags, such as "v*""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        // A pattern with any other character would silently match no tag.
+        let can_match = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '*' | '?');
+        match text.chars().find(|c| !can_match(*c)) {
+            _ if text.is_empty() => Err("an empty pattern matches no tag; \"*\" matches all".to_owned()),
+            Some(c) => Err(format!("{text:?} matches no tag: tags have no {c:?}, and patterns know only `*` and `?`")),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl Written for ComposeName {
+    const EXPECTED: &'static str = "a name";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        if text.is_empty() || text.starts_with('-') || !text.bytes().all(inner) {
+            return Err(format!("{text:?} is not a name of a-z, A-Z, 0-9, `_`, `.` and `-` that begins without `-`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Written for ComposeProject {
+    const EXPECTED: &'static str = "a name";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let inner = |b: u8| first(b) || matches!(b, b'_' | b'-');
+        if !text.bytes().next().is_some_and(first) || !text.bytes().all(inner) {
+            let rule = "of a-z, 0-9, `_` and `-` that begins with a letter or digit, as Compose wants it";
+            return Err(format!("{text:?} is not a name {rule}"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Written for HttpUrl {
+    const EXPECTED: &'static str = r#"a URL, such as "http://127.0.0.1:8080/health""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not {}", Self::EXPECTED);
+        let uri: http::Uri = text.parse().map_err(|_| wrong())?;
+        let authority = uri.authority().ok_or_else(wrong)?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.host().is_empty() {
+            return Err(wrong());
+        }
+        if authority.as_str().contains('@') {
+            return Err("a probe sends no password: write the URL without what stands before `@`".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Written for HostPort {
+    const EXPECTED: &'static str = r#"a host and a port, such as "127.0.0.1:5432""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        let authority: Option<http::uri::Authority> = text.parse().ok();
+        let is_whole = |a: &http::uri::Authority| {
+            !a.host().is_empty() && !text.contains('@') && a.port_u16().is_some_and(|port| port > 0)
+        };
+        match authority {
+            Some(authority) if is_whole(&authority) => Ok(Self(text.to_owned())),
+            _ => Err(format!("{text:?} is not {}", Self::EXPECTED)),
+        }
+    }
+}
+
+impl Written for EngineHost {
+    const EXPECTED: &'static str =
+        r#"where the engine listens, such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        let is_socket = text.strip_prefix("unix://").is_some_and(|path| path.starts_with('/'));
+        let remote = text.strip_prefix("tcp://").or_else(|| text.strip_prefix("http://"));
+        if is_socket || remote.is_some_and(|host| HostPort::read(host.trim_end_matches('/')).is_ok()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("{text:?} is not {}", Self::EXPECTED))
+    }
+}
+
+impl Written for RegistryHost {
+    const EXPECTED: &'static str = r#"the host of a registry, such as "ghcr.io" or "registry.example.com:5000""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        // Whatever can stand before the path of an image is a host, and nothing else is.
+        match format!("{text}/image").parse::<Repository>() {
+            Ok(image) if image.host() == text => Ok(Self(text.to_owned())),
+            _ if text.contains("index.docker.io") => Err(format!("{text:?} is written \"docker.io\" here")),
+            _ => Err(format!("{text:?} is not {}", Self::EXPECTED)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_read<T: Written>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(T::read(text).is_ok(), "{text}");
+        }
+        for text in bad {
+            assert!(T::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_glob_that_could_match_no_tag_is_refused() {
+        all_read::<Glob>(&["*", "v*", "main-????", "v1.2.3", "A_b"], &["", "v[0-9]*", "main/*", "{a,b}", "v* ", "ä*"]);
+    }
+
+    #[test]
+    fn what_becomes_an_argument_of_compose_cannot_be_an_option() {
+        all_read::<ComposeName>(&["api", "Api.v1_2-x", "_x", "0"], &["", "-v", "--help", "a b", "a/b", "a\n"]);
+        all_read::<ComposeProject>(&["shop", "0-a_b"], &["", "-v", "Shop", "a.b", "_a", "a b"]);
+    }
+
+    #[test]
+    fn a_probe_knows_where_to_ask() {
+        all_read::<HttpUrl>(
+            &["http://127.0.0.1:8080/health", "https://shop.example.com", "http://[::1]/a?b=c"],
+            &["", "/health", "127.0.0.1:8080", "ftp://a/b", "http://", "http:///x", "http://a b/", "http://u:p@a/"],
+        );
+        all_read::<HostPort>(
+            &["127.0.0.1:5432", "db.example.com:1", "[::1]:80"],
+            &["", "5432", ":5432", "db", "db:", "db:0", "db:99999", "tcp://db:1", "u@db:1", "db:1/x"],
+        );
+    }
+
+    #[test]
+    fn an_engine_is_reached_through_a_socket_or_without_tls() {
+        all_read::<EngineHost>(
+            &["unix:///run/docker.sock", "tcp://127.0.0.1:2375", "http://engine:2375/"],
+            &["", "/run/docker.sock", "unix://run/docker.sock", "ssh://host", "tcp://host", "npipe:////./pipe/x"],
+        );
+    }
+
+    #[test]
+    fn a_registry_is_named_as_images_name_it() {
+        all_read::<RegistryHost>(
+            &["ghcr.io", "docker.io", "127.0.0.1:5000", "localhost"],
+            &["", "https://ghcr.io", "ghcr.io/acme", "ghcr", "GHCR.io"],
+        );
+        let hub = RegistryHost::read("https://index.docker.io/v1/").unwrap_err();
+        assert_eq!(hub, r#""https://index.docker.io/v1/" is written "docker.io" here"#);
+    }
+}

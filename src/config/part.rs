@@ -1,0 +1,66 @@
+//! One file with projects, as far as it could be understood.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::document::Document;
+use super::key_path::KeyPath;
+use super::problem::Problem;
+use super::project::ProjectReader;
+use super::raw;
+use super::secret_file::SecretFiles;
+use crate::auth::Fingerprint;
+use crate::deploy::catalog::Project;
+use crate::model::{KeyId, ProjectName, Timestamp};
+
+/// What one file has brought.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) document: Document,
+    pub(super) projects: Vec<Project>,
+    /// Of every key that could be read, those of projects that could not included.
+    pub(super) secrets: Vec<UsedSecret>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// That a key uses a secret.
+#[derive(Debug)]
+pub(super) struct UsedSecret {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) project: ProjectName,
+    pub(super) key: KeyId,
+    /// Where it says so.
+    pub(super) at: KeyPath,
+}
+
+impl Part {
+    /// Reads a file of `projects.d`.
+    pub(super) fn read(file: PathBuf, secrets: &SecretFiles, now: Timestamp) -> Result<Self, Problem> {
+        let document = Document::read(file)?;
+        let mut problems = Vec::new();
+        let raw: raw::ProjectFile = document.parse(&mut problems);
+        for problem in &mut problems {
+            let is_outside = problem.key.as_ref().is_some_and(|key| !key.contains('.'));
+            if is_outside && problem.mend.as_ref().is_some_and(|mend| !mend.starts_with("did you mean")) {
+                problem.mend = Some("everything in a project file stands below [projects.NAME]".to_owned());
+            }
+        }
+        Ok(Self::new(document, problems, raw.projects, secrets, now))
+    }
+
+    /// Makes sense of the projects that `document` has.
+    pub(super) fn new(
+        document: Document,
+        problems: Vec<Problem>,
+        raw: BTreeMap<ProjectName, raw::Project>,
+        secrets: &SecretFiles,
+        now: Timestamp,
+    ) -> Self {
+        let mut reader = ProjectReader { document: &document, secrets, now, problems, warnings: vec![], used: vec![] };
+        let projects = raw.into_iter().filter_map(|(name, raw)| reader.read(name, raw)).collect();
+        let ProjectReader { mut problems, warnings, used, .. } = reader;
+        problems.sort_by_key(|problem| problem.position);
+        Self { document, projects, secrets: used, problems, warnings }
+    }
+}

@@ -1,0 +1,187 @@
+//! What may be written: every key of every file, with its default.
+//!
+//! What a single value means is settled here by its type; what values mean together is settled in `host` and
+//! `project`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::names::{ComposeName, ComposeProject, EngineHost, Glob, HostPort, HttpUrl, Image, RegistryHost};
+use super::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
+use crate::auth::{Permission, Scheme};
+use crate::model::{KeyId, ProjectName};
+
+/// `config.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Host {
+    pub(super) listen: ListenAddress,
+    pub(super) metrics_listen: Option<ListenAddress>,
+    pub(super) socket: FilePath,
+    pub(super) state_dir: FilePath,
+    pub(super) concurrency: Count,
+    pub(super) drain_timeout: Pause,
+    pub(super) limits: Limits,
+    pub(super) engine: Engine,
+    pub(super) registries: BTreeMap<RegistryHost, Registry>,
+    pub(super) projects: BTreeMap<ProjectName, Project>,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Limits {
+    pub(super) body: Size,
+    pub(super) queue: Count,
+    pub(super) connections: Count,
+    pub(super) header_timeout: Deadline,
+    pub(super) body_timeout: Deadline,
+}
+
+/// `[engine]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Engine {
+    pub(super) host: Option<EngineHost>,
+}
+
+/// `[registries."HOST"]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Registry {
+    pub(super) username: String,
+    pub(super) password_file: FilePath,
+}
+
+/// A file in `projects.d`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct ProjectFile {
+    pub(super) projects: BTreeMap<ProjectName, Project>,
+}
+
+/// `[projects.NAME]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Project {
+    pub(super) images: Vec<Image>,
+    pub(super) tags: Vec<Glob>,
+    pub(super) allow_untagged: bool,
+    pub(super) timeout: Deadline,
+    pub(super) keep: Count,
+    pub(super) keys: Vec<Key>,
+    pub(super) compose: Option<Compose>,
+    pub(super) health: Health,
+}
+
+/// `[[projects.NAME.keys]]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Key {
+    pub(super) id: KeyId,
+    pub(super) scheme: Scheme,
+    pub(super) secret_file: FilePath,
+    pub(super) expires: Option<Moment>,
+    #[serde(default)]
+    pub(super) scope: Scope,
+}
+
+/// `scope` of a key.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Scope {
+    pub(super) may: Vec<Permission>,
+    pub(super) tags: Vec<Glob>,
+}
+
+/// `[projects.NAME.compose]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Compose {
+    pub(super) directory: FilePath,
+    #[serde(default)]
+    pub(super) files: Vec<FilePath>,
+    pub(super) project_name: Option<ComposeProject>,
+    #[serde(default)]
+    pub(super) profiles: Vec<ComposeName>,
+    #[serde(default)]
+    pub(super) env_files: Vec<FilePath>,
+    #[serde(default)]
+    pub(super) services: Vec<ComposeName>,
+}
+
+/// `[projects.NAME.health]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Health {
+    pub(super) http: Option<HttpUrl>,
+    pub(super) tcp: Option<HostPort>,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) within: Deadline,
+    pub(super) settle: Pause,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            // Only this host can reach it: what stands in front of it ends TLS.
+            listen: ListenAddress(([127, 0, 0, 1], 9010).into()),
+            metrics_listen: None,
+            socket: FilePath("/run/windlass/windlass.sock".into()),
+            state_dir: FilePath("/var/lib/windlass".into()),
+            concurrency: Count(2),
+            drain_timeout: Pause(Duration::from_secs(30)),
+            limits: Limits::default(),
+            engine: Engine::default(),
+            registries: BTreeMap::new(),
+            projects: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: Size(1 << 20),
+            queue: Count(32),
+            connections: Count(512),
+            header_timeout: Deadline(Duration::from_secs(10)),
+            body_timeout: Deadline(Duration::from_secs(30)),
+        }
+    }
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self {
+            images: Vec::new(),
+            tags: vec![Glob("*".to_owned())],
+            allow_untagged: false,
+            timeout: Deadline(Duration::from_secs(600)),
+            keep: Count(3),
+            keys: Vec::new(),
+            compose: None,
+            health: Health::default(),
+        }
+    }
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { may: crate::auth::Scope::default().may, tags: Vec::new() }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            http: None,
+            tcp: None,
+            command: None,
+            within: Deadline(Duration::from_secs(60)),
+            settle: Pause(Duration::from_secs(5)),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the configuration means, ready for use: the host's settings and its projects.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::load::load;
+use super::problem::{LoadError, Problem};
+use crate::deploy::catalog::Catalog;
+use crate::model::{ProjectName, Timestamp};
+
+/// Where `config.toml` is unless somebody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/windlass/config.toml";
+
+/// All settings. Every path is absolute.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where hooks come in, unless systemd hands over a socket.
+    pub listen: SocketAddr,
+    /// A port of its own for the metrics, if any.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The operators' socket.
+    pub socket: PathBuf,
+    /// Where the database is.
+    pub state_dir: PathBuf,
+    /// How many deployments may run at once, over all projects.
+    pub concurrency: usize,
+    /// How long running deployments may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// What a caller may use up.
+    pub limits: Limits,
+    /// The projects, with their keys.
+    pub projects: Catalog,
+    /// Which file each project is from.
+    pub files: HashMap<ProjectName, PathBuf>,
+}
+
+/// What a caller may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a hook's body.
+    pub body: usize,
+    /// Waiting deployments of one project.
+    pub queue: usize,
+    /// Open connections on the hook port.
+    pub connections: usize,
+    /// How long a caller may take for the head of a request.
+    pub header_timeout: Duration,
+    /// How long a caller may take for the body.
+    pub body_timeout: Duration,
+}
+
+impl Settings {
+    /// Reads everything anew: `config.toml` at `path` or at its usual place, the projects beside it, their keys, and
+    /// what `environment` overrides. Also returns what is probably not meant, though it can be used.
+    ///
+    /// Nothing is remembered between two calls: reloading is loading again.
+    ///
+    /// # Errors
+    /// [`LoadError`] with all problems that could be found in one go.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Problem>), LoadError> {
+        load(path, environment, now)
+    }
+}
