@@ -2,6 +2,22 @@
 //!
 //! [`Host`] is what the rest of windlass asks of a machine. The real one is `machine::Machine`.
 
+pub mod credentials;
+pub mod machine;
+pub mod survey;
+
+mod apply;
+mod compose;
+mod container;
+mod dependencies;
+mod docker;
+mod exec;
+mod health;
+mod probe;
+mod select;
+mod snapshot;
+mod watch;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,0 +1,183 @@
+//! Puts services of a compose project into service, and takes them out again.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::compose::{ComposeCommand, Model, ModelService};
+use super::container::ContainerFacts;
+use super::credentials::Vault;
+use super::dependencies::{Needed, Readiness, missing, readiness};
+use super::docker::Engine;
+use super::{HostError, Narrator};
+use crate::lanes::Lease;
+use crate::model::ImageReference;
+
+/// Between two looks at a service that others wait for.
+const LOOK: Duration = Duration::from_millis(100);
+/// How many lines of its log are evidence when it does not come up.
+const LOG_LINES: usize = 50;
+
+/// What it takes.
+pub(crate) struct Apply<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) compose: &'a ComposeCommand<'a>,
+    pub(crate) vault: &'a Vault,
+    /// For all of it.
+    pub(crate) limit: Duration,
+    pub(crate) narrator: &'a Narrator,
+}
+
+impl Apply<'_> {
+    /// Brings up what `services` need and is not there, then the services themselves. A container whose image and
+    /// configuration did not change is left as it is.
+    pub(crate) async fn services(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+        let before = self.engine.containers(&model.name).await?;
+        for needed in missing(model, &before, services) {
+            self.bring_up(model, &needed).await?;
+        }
+        self.compose.up(&scales(model, &before, services), services, self.limit, self.narrator).await?;
+        self.rejoin(model, &before, services).await
+    }
+
+    /// Starts one service that others need, and waits until it has done what they need.
+    async fn bring_up(&self, model: &Model, needed: &Needed) -> Result<(), HostError> {
+        let service = &needed.service;
+        self.narrator.say(&format!("{service} is needed and not there: bringing it up"));
+        let image = model.services.get(service).and_then(|service| service.image.as_deref());
+        if let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) {
+            self.have_image(&reference).await?;
+        }
+        let only_what_is_missing = ["--no-recreate".to_owned()];
+        self.compose.up(&only_what_is_missing, std::slice::from_ref(service), self.limit, self.narrator).await?;
+
+        let begun = Instant::now();
+        loop {
+            let containers = self.engine.containers(&model.name).await?;
+            match readiness(&containers, needed) {
+                Readiness::Ready => return Ok(()),
+                Readiness::NotYet if begun.elapsed() < self.limit => sleep(LOOK).await,
+                Readiness::NotYet => {
+                    let limit = humantime::format_duration(self.limit);
+                    return Err(self
+                        .failure(
+                            format!("{service}, which is needed, is not ready after {limit}"),
+                            &containers,
+                            service,
+                        )
+                        .await);
+                }
+                Readiness::Failed(reason) => return Err(self.failure(reason, &containers, service).await),
+            }
+        }
+    }
+
+    /// Has the image of a service here that others need: with the same credentials as for a release.
+    async fn have_image(&self, reference: &ImageReference) -> Result<(), HostError> {
+        if self.engine.image(&reference.to_string()).await?.is_some() {
+            return Ok(());
+        }
+        let login = self.vault.login(reference.repository().host()).await;
+        self.engine.pull_as_named(reference, &login, self.narrator).await
+    }
+
+    async fn failure(&self, reason: String, containers: &[ContainerFacts], service: &str) -> HostError {
+        let mut evidence = Vec::new();
+        for container in containers.iter().filter(|container| container.service == service) {
+            evidence.push(container.evidence(self.engine.log_tail(&container.id, LOG_LINES).await));
+        }
+        HostError::Unhealthy { reason, evidence }
+    }
+
+    /// Replaces the containers that lived in a namespace of one that was replaced: they would be cut off for good.
+    async fn rejoin(&self, model: &Model, before: &[ContainerFacts], services: &[String]) -> Result<(), HostError> {
+        let running = |name: &str| before.iter().any(|container| container.service == name);
+        let dwellers = |host: &String| {
+            let lives_there = move |(name, service): &(&String, &ModelService)| {
+                service.lives_in(host) && !services.contains(name) && running(name)
+            };
+            model.services.iter().filter(lives_there).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        if services.iter().all(|service| dwellers(service).is_empty()) {
+            return Ok(());
+        }
+        let after = self.engine.containers(&model.name).await?;
+        let ids = |containers: &[ContainerFacts], service: &str| {
+            let own = containers.iter().filter(|container| container.service == service);
+            let mut ids: Vec<String> = own.map(|container| container.id.clone()).collect();
+            ids.sort();
+            ids
+        };
+        let replaced = services.iter().filter(|service| ids(before, service) != ids(&after, service));
+        let mut cut_off: Vec<String> = replaced.flat_map(dwellers).collect();
+        cut_off.sort();
+        cut_off.dedup();
+        if cut_off.is_empty() {
+            return Ok(());
+        }
+        let anew = ["--force-recreate".to_owned()];
+        self.compose.up(&anew, &cut_off, self.limit, self.narrator).await
+    }
+}
+
+/// `--scale` for services that somebody has scaled up by hand beyond what the files say: a release does not shrink them.
+fn scales(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<String> {
+    let mut options = Vec::new();
+    for service in services {
+        // While Compose replaces a container, the old and the new one have the same number.
+        let mut numbers: Vec<u32> = containers
+            .iter()
+            .filter(|container| container.service == *service)
+            .map(|container| container.number)
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let asked = model.services.get(service).map_or(1, ModelService::replicas);
+        if u32::try_from(numbers.len()).is_ok_and(|found| found > asked) {
+            options.extend(["--scale".to_owned(), format!("{service}={}", numbers.len())]);
+        }
+    }
+    options
+}
+
+/// Stops and removes the services' containers, and lets `unpin` mean nothing any more on this host. Volumes stay.
+pub(crate) async fn withdraw(
+    engine: &Engine,
+    lease: &Lease,
+    compose_project: &str,
+    services: &[String],
+    unpin: &[ImageReference],
+    narrator: &Narrator,
+) -> Result<(), HostError> {
+    if !services.is_empty() {
+        for container in engine.containers(compose_project).await? {
+            if services.contains(&container.service) {
+                narrator.say(&format!("removing {}", container.name));
+                engine.remove_container(&container).await?;
+            }
+        }
+    }
+    for reference in unpin {
+        engine.unpin(lease.project(), reference).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compose::tests::model;
+    use super::super::container::tests::container;
+    use super::*;
+
+    #[test]
+    fn a_service_that_was_scaled_up_by_hand_stays_so() {
+        let model = model(r#"{"name":"shop","services":{"api":{},"web":{"scale":3}}}"#);
+        let numbered = |service: &str, number| ContainerFacts { number, ..container(service) };
+        let services = ["api".to_owned(), "web".to_owned()];
+        let scales = |containers: &[ContainerFacts]| scales(&model, containers, &services).join(" ");
+        assert_eq!(scales(&[]), "");
+        assert_eq!(scales(&[numbered("api", 1), numbered("web", 1)]), "");
+        assert_eq!(scales(&[numbered("api", 1), numbered("api", 2)]), "--scale api=2");
+        assert_eq!(scales(&[numbered("api", 1), numbered("api", 1)]), "", "one of them is about to be replaced");
+    }
+}

@@ -1,0 +1,259 @@
+//! Runs `docker compose`, as the operator would in the project's directory, and reads what it makes of its files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::exec::{ExecError, Output, Run};
+use super::{HostError, Narrator};
+use crate::deploy::spec::Compose;
+
+/// Reading files takes a moment; a file on a network that hangs is given up.
+const READING: Duration = Duration::from_secs(30);
+/// No compose file is larger than this when all is filled in.
+const LARGEST: usize = 16 * 1024 * 1024;
+const NO_COMPOSE: &str = "Compose v2 is missing: install the plugin `docker compose` \
+    (docker-compose-plugin, docker-compose-v2 or docker-compose 2, as the distribution calls it)";
+
+/// `docker compose` for one project of this host.
+#[derive(Debug)]
+pub(crate) struct ComposeCommand<'a> {
+    pub(crate) spec: &'a Compose,
+    /// So that Compose speaks to the same engine as windlass.
+    pub(crate) engine: &'a str,
+    /// Docker's own configuration, where another than the default one was chosen.
+    pub(crate) docker_config: Option<&'a Path>,
+}
+
+/// What Compose makes of its files: of services with active profiles.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) services: BTreeMap<String, ModelService>,
+}
+
+/// One service, as far as windlass asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ModelService {
+    pub(crate) image: Option<String>,
+    /// Compose writes into this what follows from other settings, such as `network_mode: service:x`, as well.
+    pub(crate) depends_on: BTreeMap<String, Dependency>,
+    scale: Option<u32>,
+    deploy: Option<Deploy>,
+    network_mode: Option<String>,
+    pid: Option<String>,
+    ipc: Option<String>,
+}
+
+/// How one service needs another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Dependency {
+    pub(crate) condition: Condition,
+    /// The service is to be restarted when the other one was replaced.
+    pub(crate) restart: bool,
+}
+
+/// When the other one has done what is needed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(crate) enum Condition {
+    #[serde(rename = "service_healthy")]
+    Healthy,
+    #[serde(rename = "service_completed_successfully")]
+    Completed,
+    #[default]
+    #[serde(rename = "service_started", other)]
+    Started,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Deploy {
+    replicas: Option<u32>,
+}
+
+impl Model {
+    fn read(json: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(json).map_err(|error| format!("its output is not what was expected: {error}"))
+    }
+}
+
+impl ModelService {
+    /// How many containers the files ask for.
+    pub(crate) fn replicas(&self) -> u32 {
+        self.scale.or_else(|| self.deploy.as_ref()?.replicas).unwrap_or(1)
+    }
+
+    /// Whether it lives in a namespace of `other`, and so is cut off when that one's container is replaced.
+    pub(crate) fn lives_in(&self, other: &str) -> bool {
+        [&self.network_mode, &self.pid, &self.ipc]
+            .into_iter()
+            .flatten()
+            .any(|mode| mode.strip_prefix("service:").is_some_and(|service| service == other))
+    }
+}
+
+impl ComposeCommand<'_> {
+    /// What Compose makes of the files.
+    pub(crate) async fn config(&self) -> Result<Model, HostError> {
+        let output = self.run("config", &["config", "--format", "json"], READING, None).await?;
+        if output.stdout.is_cut() {
+            return Err(failed("config", "its output is larger than 16 MiB"));
+        }
+        Model::read(output.stdout.bytes()).map_err(|reason| failed("config", &reason))
+    }
+
+    /// Brings services up, and nothing but them: nothing is built, pulled or brought along.
+    pub(crate) async fn up(
+        &self,
+        options: &[String],
+        services: &[String],
+        limit: Duration,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let mut arguments = vec!["up", "--detach", "--no-deps", "--no-build", "--pull", "never"];
+        arguments.extend(options.iter().map(String::as_str));
+        // What follows are services, whatever they are called.
+        arguments.push("--");
+        arguments.extend(services.iter().map(String::as_str));
+        self.run("up", &arguments, limit, Some(narrator)).await.map(|_| ())
+    }
+
+    async fn run(
+        &self,
+        command: &'static str,
+        arguments: &[&str],
+        deadline: Duration,
+        narrator: Option<&Narrator>,
+    ) -> Result<Output, HostError> {
+        let arguments = self.arguments(arguments);
+        let mut environment = vec![("DOCKER_HOST", self.engine.to_owned())];
+        if let Some(directory) = self.docker_config {
+            environment.push(("DOCKER_CONFIG", directory.display().to_string()));
+        }
+        let say = |line: &str| {
+            if let Some(narrator) = narrator {
+                narrator.say(line);
+            }
+        };
+        let run = Run {
+            program: "docker",
+            arguments: &arguments,
+            directory: Some(&self.spec.directory),
+            environment: &environment,
+            input: None,
+            deadline,
+            keep: LARGEST,
+            on_line: narrator.is_some().then_some(&say),
+        };
+        let output = run.output().await.map_err(|error| match error {
+            ExecError::NotFound { .. } => {
+                failed(command, &format!("docker is not installed, or not in PATH; {NO_COMPOSE}"))
+            }
+            ExecError::NoDirectory { directory } => {
+                HostError::Target { reason: format!("the directory {directory} of the compose project does not exist") }
+            }
+            error => failed(command, &error.to_string()),
+        })?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        Err(refused(command, &output))
+    }
+
+    fn arguments(&self, command: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<String> = vec!["compose".to_owned(), "--ansi".to_owned(), "never".to_owned()];
+        let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        for file in &self.spec.files {
+            option("--file", file.display().to_string());
+        }
+        if let Some(name) = &self.spec.project_name {
+            option("--project-name", name.clone());
+        }
+        for profile in &self.spec.profiles {
+            option("--profile", profile.clone());
+        }
+        for file in &self.spec.env_files {
+            option("--env-file", file.display().to_string());
+        }
+        arguments.extend(command.iter().map(|word| (*word).to_owned()));
+        arguments
+    }
+}
+
+fn failed(command: &'static str, reason: &str) -> HostError {
+    HostError::Compose { command, reason: reason.to_owned() }
+}
+
+fn refused(command: &'static str, output: &Output) -> HostError {
+    let said = output.stderr.last_lines(5);
+    if said.contains("Cannot connect to the Docker daemon") {
+        return HostError::EngineAway { reason: said };
+    }
+    if said.contains("is not a docker command") || said.contains("unknown shorthand flag") {
+        return failed(command, NO_COMPOSE);
+    }
+    let code = output.status.code().map_or_else(|| output.status.to_string(), |code| format!("exit code {code}"));
+    failed(command, &if said.is_empty() { code } else { said })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::deploy::spec::Target;
+    use crate::deploy::spec::tests::shop;
+
+    pub(crate) fn model(json: &str) -> Model {
+        Model::read(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_compose_prints_is_read() {
+        let model = model(
+            r#"{"name":"shop","services":{
+              "api":{"image":"ghcr.io/acme/api:main","command":null,"environment":{"A":"b"},
+                "depends_on":{"db":{"condition":"service_healthy","required":true},
+                  "migrate":{"condition":"service_completed_successfully","restart":true},
+                  "cache":{"condition":"service_new_thing"}},
+                "deploy":{"replicas":3,"resources":{}},"ports":[{"target":8080}]},
+              "sidecar":{"image":"x","network_mode":"service:api","scale":2},
+              "built":{"build":{"context":"."}}},"networks":{}}"#,
+        );
+        assert_eq!(model.name, "shop");
+        let (api, sidecar) = (&model.services["api"], &model.services["sidecar"]);
+        assert_eq!((api.replicas(), sidecar.replicas(), model.services["built"].replicas()), (3, 2, 1));
+        assert_eq!(api.depends_on["db"].condition, Condition::Healthy);
+        assert_eq!(api.depends_on["cache"].condition, Condition::Started);
+        assert!(api.depends_on["migrate"].restart && !api.depends_on["db"].restart);
+        assert!(sidecar.lives_in("api") && !sidecar.lives_in("ap") && !api.lives_in("sidecar"));
+        assert_eq!(model.services["built"].image, None);
+    }
+
+    #[test]
+    fn the_command_is_what_the_operator_would_type() {
+        let Target::Compose(mut spec) = shop().target;
+        spec.files = vec!["/srv/shop/compose.yaml".into(), "/srv/shop/prod.yaml".into()];
+        spec.project_name = Some("store".to_owned());
+        spec.profiles = vec!["web".to_owned()];
+        spec.env_files = vec!["/srv/shop/prod.env".into()];
+        let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
+        assert_eq!(
+            command.arguments(&["config"]).join(" "),
+            "compose --ansi never --file /srv/shop/compose.yaml --file /srv/shop/prod.yaml --project-name store \
+             --profile web --env-file /srv/shop/prod.env config"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_named() {
+        let Target::Compose(mut spec) = shop().target;
+        spec.directory = "/no/such/shop".into();
+        let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
+        let error = command.config().await.unwrap_err();
+        assert_eq!(error.to_string(), "the directory /no/such/shop of the compose project does not exist");
+    }
+}

@@ -1,0 +1,181 @@
+//! A container as the engine describes it, as far as windlass asks: pure facts.
+
+use std::time::Duration;
+
+use crate::deploy::event::Evidence;
+use crate::model::ImageReference;
+
+/// What the engine says about one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContainerFacts {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The Compose service that it belongs to.
+    pub(crate) service: String,
+    /// Its number among the service's containers.
+    pub(crate) number: u32,
+    /// Seconds since the epoch, or a text that sorts by time: what was made later compares greater.
+    pub(crate) created: String,
+    /// The engine's id of the image that it was made from.
+    pub(crate) image_id: String,
+    /// The reference that it was made from.
+    pub(crate) image: String,
+    /// How long it gets to stop, where that was said.
+    pub(crate) grace: Option<Duration>,
+    pub(crate) state: State,
+    pub(crate) exit_code: i64,
+    pub(crate) out_of_memory: bool,
+    /// Why the engine could not start it, if so.
+    pub(crate) error: String,
+    /// How often its restart policy has started it again.
+    pub(crate) restarts: i64,
+    pub(crate) started_at: String,
+    pub(crate) policy: RestartPolicy,
+    pub(crate) health: Option<Health>,
+    /// The last results of its health check.
+    pub(crate) health_log: Vec<String>,
+}
+
+/// What it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited,
+    /// On its way out, or half removed.
+    Dead,
+}
+
+/// What its own health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+/// What the engine does when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RestartPolicy {
+    No,
+    /// So many times when it failed; 0 is for ever.
+    OnFailure(i64),
+    Always,
+}
+
+impl ContainerFacts {
+    /// Whether it does its work: running and not unhealthy, or exited with 0.
+    pub(crate) fn works(&self) -> bool {
+        match self.state {
+            State::Running => self.health != Some(Health::Unhealthy),
+            State::Exited => self.exit_code == 0,
+            State::Created | State::Paused | State::Restarting | State::Dead => false,
+        }
+    }
+
+    /// The state as people say it: `healthy`, `exited (1)`, …
+    pub(crate) fn state_word(&self) -> String {
+        match (self.state, self.health) {
+            (State::Running, Some(Health::Healthy)) => "healthy".to_owned(),
+            (State::Running, Some(Health::Unhealthy)) => "unhealthy".to_owned(),
+            (State::Running, Some(Health::Starting)) => "starting".to_owned(),
+            (State::Running, None) => "running".to_owned(),
+            (State::Paused, _) => "paused".to_owned(),
+            (State::Restarting, _) => "restarting".to_owned(),
+            (State::Exited, _) if self.out_of_memory => format!("exited ({}), out of memory", self.exit_code),
+            (State::Exited, _) => format!("exited ({})", self.exit_code),
+            (State::Created, _) => "created".to_owned(),
+            (State::Dead, _) => "dead".to_owned(),
+        }
+    }
+
+    /// The state and what explains it.
+    pub(crate) fn state_words(&self) -> String {
+        let mut words = self.state_word();
+        if self.restarts > 0 {
+            let times = if self.restarts == 1 { "once".to_owned() } else { format!("{} times", self.restarts) };
+            words = format!("{words}, restarted {times}");
+            if matches!(self.state, State::Running | State::Restarting) && self.exit_code != 0 {
+                words = format!("{words}, exit code {}", self.exit_code);
+            }
+        }
+        if !self.error.is_empty() {
+            words = format!("{words}: {}", self.error);
+        }
+        words
+    }
+
+    /// The reference that it was made from, where that is one.
+    pub(crate) fn reference(&self) -> Option<ImageReference> {
+        ImageReference::parse_familiar(&self.image).ok()
+    }
+
+    /// What it said last, for the one who has to find out why.
+    pub(crate) fn evidence(&self, log: Vec<String>) -> Evidence {
+        Evidence { container: self.name.clone(), state: self.state_words(), log, health: self.health_log.clone() }
+    }
+}
+
+/// The container that stands for a service: the newest.
+pub(crate) fn representative<'a>(containers: &'a [ContainerFacts], service: &str) -> Option<&'a ContainerFacts> {
+    containers.iter().filter(|container| container.service == service).max_by_key(|container| &container.created)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn container(service: &str) -> ContainerFacts {
+        ContainerFacts {
+            id: format!("{service}-id"),
+            name: format!("shop-{service}-1"),
+            service: service.to_owned(),
+            number: 1,
+            created: "2026-11-20T10:00:00Z".to_owned(),
+            image_id: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned(),
+            image: "ghcr.io/acme/api:main".to_owned(),
+            grace: None,
+            state: State::Running,
+            exit_code: 0,
+            out_of_memory: false,
+            error: String::new(),
+            restarts: 0,
+            started_at: "2026-11-20T10:00:01Z".to_owned(),
+            policy: RestartPolicy::No,
+            health: None,
+            health_log: vec![],
+        }
+    }
+
+    #[test]
+    fn the_state_is_said_in_words() {
+        let base = container("api");
+        let crashed = ContainerFacts { state: State::Exited, exit_code: 1, ..base.clone() };
+        let looping = ContainerFacts { state: State::Restarting, exit_code: 2, restarts: 3, ..base.clone() };
+        let killed = ContainerFacts { out_of_memory: true, exit_code: 137, ..crashed.clone() };
+        let refused =
+            ContainerFacts { state: State::Created, error: "port is already allocated".to_owned(), ..base.clone() };
+        let sick = ContainerFacts { health: Some(Health::Unhealthy), ..base.clone() };
+        for (container, words, works) in [
+            (&base, "running", true),
+            (&crashed, "exited (1)", false),
+            (&looping, "restarting, restarted 3 times, exit code 2", false),
+            (&killed, "exited (137), out of memory", false),
+            (&refused, "created: port is already allocated", false),
+            (&sick, "unhealthy", false),
+        ] {
+            assert_eq!((container.state_words().as_str(), container.works()), (words, works));
+        }
+    }
+
+    #[test]
+    fn the_newest_container_stands_for_its_service() {
+        let old = container("api");
+        let new = ContainerFacts { id: "new".to_owned(), created: "2026-11-20T11:00:00Z".to_owned(), ..old.clone() };
+        let containers = [new, old, container("web")];
+        assert_eq!(representative(&containers, "api").map(|container| container.id.as_str()), Some("new"));
+        assert!(representative(&containers, "db").is_none());
+    }
+}

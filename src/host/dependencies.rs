@@ -1,0 +1,168 @@
+//! What a service needs and is not there yet: pure, from what Compose makes of its files and what runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compose::{Condition, Model};
+use super::container::{ContainerFacts, Health, State, representative};
+
+/// A service that must come up first, and what others wait for in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Needed {
+    pub(crate) service: String,
+    pub(crate) conditions: BTreeSet<Condition>,
+}
+
+/// How far a service is towards what is needed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Ready,
+    NotYet,
+    Failed(String),
+}
+
+/// What `services` need, directly or through others, and nothing of which is there; in the order in which it must come
+/// up. What is there is left alone, and so is what it needs in turn.
+pub(crate) fn missing(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<Needed> {
+    let mut search = Search { model, containers, moved: services, found: BTreeMap::new(), order: Vec::new() };
+    for service in services {
+        search.follow(service);
+    }
+    let Search { mut found, order, .. } = search;
+    order.into_iter().filter_map(|service| Some(Needed { conditions: found.remove(&service)?, service })).collect()
+}
+
+struct Search<'a> {
+    model: &'a Model,
+    containers: &'a [ContainerFacts],
+    moved: &'a [String],
+    found: BTreeMap<String, BTreeSet<Condition>>,
+    order: Vec<String>,
+}
+
+impl Search<'_> {
+    fn follow(&mut self, service: &str) {
+        let Some(model) = self.model.services.get(service) else { return };
+        for (name, dependency) in &model.depends_on {
+            // Compose itself orders what is moved together, and has refused files that need what they do not have.
+            let known = self.model.services.get(name).is_some_and(|service| service.replicas() > 0);
+            if !known || self.moved.contains(name) || is_there(self.containers, name, dependency.condition) {
+                continue;
+            }
+            let first_seen = !self.found.contains_key(name);
+            self.found.entry(name.clone()).or_default().insert(dependency.condition);
+            if first_seen {
+                self.follow(name);
+                self.order.push(name.clone());
+            }
+        }
+    }
+}
+
+/// Whether something of the service is there that serves: it runs, or it has done what it had to.
+fn is_there(containers: &[ContainerFacts], service: &str, condition: Condition) -> bool {
+    let mut own = containers.iter().filter(|container| container.service == service);
+    match condition {
+        Condition::Started | Condition::Healthy => own.any(|container| container.state == State::Running),
+        Condition::Completed => {
+            own.any(|container| container.state == State::Running)
+                || representative(containers, service).is_some_and(has_completed)
+        }
+    }
+}
+
+fn has_completed(container: &ContainerFacts) -> bool {
+    container.state == State::Exited && container.exit_code == 0
+}
+
+/// How far `needed` is.
+pub(crate) fn readiness(containers: &[ContainerFacts], needed: &Needed) -> Readiness {
+    let Some(container) = representative(containers, &needed.service) else {
+        return Readiness::Failed(format!("{} has no container", needed.service));
+    };
+    let failed = || Readiness::Failed(format!("{}, which is needed, is {}", container.name, container.state_words()));
+    let mut readiness = Readiness::Ready;
+    for condition in &needed.conditions {
+        match (condition, container.state) {
+            (Condition::Started, _) => {}
+            (Condition::Completed, State::Exited) if has_completed(container) => {}
+            (_, State::Exited) => return failed(),
+            (_, State::Created) if !container.error.is_empty() => return failed(),
+            (Condition::Healthy, State::Running) => match container.health {
+                // Without a health check to wait for, running is all there is to see.
+                None | Some(Health::Healthy) => {}
+                Some(Health::Starting) => readiness = Readiness::NotYet,
+                Some(Health::Unhealthy) => return failed(),
+            },
+            _ => readiness = Readiness::NotYet,
+        }
+    }
+    readiness
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compose::tests::model;
+    use super::super::container::tests::container;
+    use super::*;
+
+    const FILES: &str = r#"{"name":"shop","services":{
+        "web":{"depends_on":{"api":{"condition":"service_started"},"cache":{"condition":"service_started"}}},
+        "api":{"depends_on":{"db":{"condition":"service_healthy"},"migrate":{"condition":"service_completed_successfully"}}},
+        "migrate":{"depends_on":{"db":{"condition":"service_started"}}},
+        "db":{},"cache":{"scale":0},"loose":{"depends_on":{"gone":{"required":false}}}}}"#;
+
+    fn missing_of(containers: &[ContainerFacts], services: &[&str]) -> Vec<String> {
+        let services: Vec<String> = services.iter().map(|service| (*service).to_owned()).collect();
+        let needed = missing(&model(FILES), containers, &services);
+        needed.into_iter().map(|needed| format!("{} {:?}", needed.service, needed.conditions)).collect()
+    }
+
+    #[test]
+    fn what_is_missing_comes_up_in_order() {
+        let all = ["db {Healthy, Started}", "migrate {Completed}", "api {Started}"];
+        assert_eq!(missing_of(&[], &["web"]), all);
+        assert_eq!(missing_of(&[], &["api"]), all[..2]);
+        assert_eq!(missing_of(&[], &["api", "web"]), all[..2]);
+        assert!(missing_of(&[], &["loose", "db"]).is_empty());
+    }
+
+    #[test]
+    fn what_runs_or_has_done_its_work_is_left_alone() {
+        let (api, db) = (container("api"), container("db"));
+        let done = ContainerFacts { state: State::Exited, ..container("migrate") };
+        let failed = ContainerFacts { exit_code: 1, ..done.clone() };
+        assert!(missing_of(&[api], &["web"]).is_empty(), "what a running service needs is its own affair");
+        assert!(missing_of(&[db.clone(), done.clone()], &["api"]).is_empty());
+        assert_eq!(missing_of(&[db, failed], &["api"]), ["migrate {Completed}"]);
+        assert_eq!(missing_of(&[done], &["api"]), ["db {Healthy}"]);
+        let stopped = ContainerFacts { state: State::Exited, exit_code: 0, ..container("db") };
+        assert_eq!(missing_of(&[stopped], &["migrate"]), ["db {Started}"]);
+    }
+
+    #[test]
+    fn readiness_is_what_the_condition_asks_for() {
+        let needed = |condition| Needed { service: "db".to_owned(), conditions: [condition].into() };
+        let running = container("db");
+        let with = |health| ContainerFacts { health: Some(health), ..running.clone() };
+        let exited = |exit_code| ContainerFacts { state: State::Exited, exit_code, ..running.clone() };
+        for (container, condition, expected) in [
+            (running.clone(), Condition::Started, "ready"),
+            (running.clone(), Condition::Healthy, "ready"),
+            (with(Health::Starting), Condition::Healthy, "not yet"),
+            (with(Health::Unhealthy), Condition::Healthy, "failed"),
+            (with(Health::Starting), Condition::Started, "ready"),
+            (exited(1), Condition::Healthy, "failed"),
+            (running.clone(), Condition::Completed, "not yet"),
+            (exited(0), Condition::Completed, "ready"),
+            (exited(2), Condition::Completed, "failed"),
+        ] {
+            let found = match readiness(&[container], &needed(condition)) {
+                Readiness::Ready => "ready",
+                Readiness::NotYet => "not yet",
+                Readiness::Failed(_) => "failed",
+            };
+            assert_eq!(found, expected, "{condition:?}");
+        }
+        assert!(matches!(readiness(&[], &needed(Condition::Started)), Readiness::Failed(_)));
+    }
+}

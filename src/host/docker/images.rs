@@ -1,0 +1,127 @@
+//! Images on this host: what they are, what they are called, and letting go of them.
+
+use std::time::Duration;
+
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
+
+use super::{Engine, Refusal};
+use crate::deploy::plan::Source;
+use crate::host::HostError;
+use crate::model::{Digest, ImageReference, LocalImage, Repository};
+
+/// Removing layers may take a while on a busy disk.
+const REMOVAL: Duration = Duration::from_secs(110);
+
+/// What the engine says about one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageFacts {
+    pub(crate) id: Digest,
+    /// The registries' digests for it. One repository may know it under several.
+    pub(crate) digests: Vec<(Repository, Digest)>,
+    /// What it is called on this host.
+    pub(crate) tags: Vec<String>,
+    /// Paths for which a container of it gets a volume.
+    pub(crate) volumes: Vec<String>,
+}
+
+impl ImageFacts {
+    /// This image for one that asks for `repository`.
+    pub(crate) fn local(&self, repository: &Repository) -> LocalImage {
+        let digest = self.digests.iter().find(|(known, _)| known == repository).map(|(_, digest)| digest.clone());
+        LocalImage { id: self.id.clone(), digest }
+    }
+
+    /// Whether `digest` of `repository` is this image.
+    pub(crate) fn is(&self, repository: &Repository, digest: &Digest) -> bool {
+        self.digests.iter().any(|(known, its)| known == repository && its == digest)
+    }
+
+    fn read(answer: ImageInspect) -> Result<Self, Refusal> {
+        let id = answer.id.unwrap_or_default();
+        let id = id.parse().map_err(|_| Refusal::Odd(format!("{id:?} is not the id of an image")))?;
+        let digests = answer.repo_digests.unwrap_or_default();
+        Ok(Self {
+            id,
+            digests: digests.iter().filter_map(|text| parse_digest(text)).collect(),
+            tags: answer.repo_tags.unwrap_or_default(),
+            volumes: answer.config.and_then(|config| config.volumes).unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads `repository@digest`, as an engine writes it.
+fn parse_digest(text: &str) -> Option<(Repository, Digest)> {
+    let reference = ImageReference::parse_familiar(text).ok()?;
+    Some((reference.repository().clone(), reference.digest()?.clone()))
+}
+
+impl Engine {
+    /// The image that `name` (a reference or an id) means on this host.
+    pub(crate) async fn image(&self, name: &str) -> Result<Option<ImageFacts>, HostError> {
+        let answer = match self.ask(|docker| async move { docker.inspect_image(name).await }).await {
+            Err(refusal) if refusal.is_absence() => return Ok(None),
+            answer => answer.and_then(ImageFacts::read),
+        };
+        answer.map(Some).map_err(|refusal| refusal.during(&format!("look at the image {name}")))
+    }
+
+    /// The image that `source` names, if it is on this host.
+    pub(crate) async fn image_of(&self, source: &Source) -> Result<Option<ImageFacts>, HostError> {
+        match source {
+            Source::Local(id) => self.image(id.as_str()).await,
+            Source::Registry(pinned) => match self.image(&pinned.by_digest()).await? {
+                Some(image) => Ok(Some(image)),
+                // The engine forgets a registry's digest with the last tag of its repository, and still has the image.
+                None => match self.kept_image(pinned).await? {
+                    Some(id) => self.image(&id).await,
+                    None => Ok(None),
+                },
+            },
+        }
+    }
+
+    /// Lets `reference` mean the image `id` on this host.
+    pub(crate) async fn tag(&self, id: &Digest, repository: &str, tag: &str) -> Result<(), HostError> {
+        let options = TagImageOptions { repo: Some(repository.to_owned()), tag: Some(tag.to_owned()) };
+        let asked = self.ask(|docker| {
+            let options = options.clone();
+            async move { docker.tag_image(id.as_str(), Some(options)).await }
+        });
+        asked.await.map_err(|refusal| refusal.during(&format!("tag {repository}:{tag}")))
+    }
+
+    /// Takes one name from an image, and removes the image with its last name, unless something uses it.
+    pub(crate) async fn release_image(&self, name: &str) -> Result<(), HostError> {
+        let asked = self.ask_patiently(REMOVAL, |docker| async move {
+            docker.remove_image(name, None::<RemoveImageOptions>, None).await
+        });
+        match asked.await {
+            Ok(_) => Ok(()),
+            // It is gone already, or something uses it.
+            Err(Refusal::Status(404 | 409, _)) => Ok(()),
+            Err(refusal) => Err(refusal.during(&format!("remove the image {name}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_the_one_of_the_repository_that_is_asked_for() {
+        let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+        let answer = ImageInspect {
+            id: Some(Digest::of(b"id").to_string()),
+            repo_digests: Some(vec![format!("nginx@{one}"), format!("127.0.0.1:5000/nginx@{two}"), "?".to_owned()]),
+            ..ImageInspect::default()
+        };
+        let image = ImageFacts::read(answer).unwrap();
+        let hub = "docker.io/library/nginx".parse().unwrap();
+        let other = "ghcr.io/acme/nginx".parse().unwrap();
+        assert_eq!(image.local(&hub).digest, Some(one.clone()));
+        assert_eq!(image.local(&other).digest, None);
+        assert!(image.is(&hub, &one) && !image.is(&hub, &two) && !image.is(&other, &one));
+    }
+}

@@ -1,0 +1,94 @@
+//! What there is of a project on this host: before a release moves it, and whenever somebody asks.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::HostError;
+use super::container::{ContainerFacts, representative};
+use super::docker::{Engine, ImageFacts};
+use super::select::Selected;
+use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::model::{Digest, LocalImage};
+
+/// The selected services as they are.
+pub(crate) async fn take(engine: &Engine, project: &str, selected: &[Selected]) -> Result<Snapshot, HostError> {
+    let pins = try_join_all(selected.iter().map(|service| pinned(engine, service)));
+    let (containers, pins) = try_join(engine.containers(project), pins).await?;
+    let services = selected.iter().zip(pins).map(|(service, pinned)| async {
+        let container = match representative(&containers, &service.name) {
+            Some(facts) => Some(container(engine, service, facts, &containers).await?),
+            None => None,
+        };
+        let (name, reference) = (service.name.clone(), service.reference.clone());
+        Ok::<_, HostError>(Service { name, reference, pinned, container })
+    });
+    Ok(Snapshot { services: try_join_all(services).await? })
+}
+
+async fn pinned(engine: &Engine, service: &Selected) -> Result<Option<LocalImage>, HostError> {
+    let image = engine.image(&service.reference.to_string()).await?;
+    Ok(image.map(|image| image.local(service.reference.repository())))
+}
+
+async fn container(
+    engine: &Engine,
+    service: &Selected,
+    facts: &ContainerFacts,
+    all: &[ContainerFacts],
+) -> Result<Container, HostError> {
+    let image = match engine.image(&facts.image_id).await? {
+        Some(image) => engine.with_kept_digest(image.local(service.reference.repository()), &service.reference).await?,
+        None => LocalImage { id: image_id(facts)?, digest: None },
+    };
+    let working = all.iter().filter(|other| other.service == service.name).all(ContainerFacts::works);
+    Ok(Container { image, working })
+}
+
+fn image_id(facts: &ContainerFacts) -> Result<Digest, HostError> {
+    facts.image_id.parse().map_err(|_| HostError::Engine {
+        operation: format!("look at {}", facts.name),
+        reason: format!("{:?} is not the id of an image", facts.image_id),
+    })
+}
+
+/// The containers of `project` that are made from one of the project's images.
+pub(crate) async fn observe(
+    engine: &Engine,
+    project: &str,
+    spec: &ProjectSpec,
+    compose: &Compose,
+) -> Result<Vec<Instance>, HostError> {
+    let is_ours = |container: &ContainerFacts| {
+        let of_service = compose.services.is_empty() || compose.services.contains(&container.service);
+        of_service && container.reference().is_some_and(|reference| spec.images.contains(reference.repository()))
+    };
+    let mut ours: Vec<ContainerFacts> = engine.containers(project).await?.into_iter().filter(is_ours).collect();
+    ours.sort_by(|one, other| (&one.service, one.number, &one.name).cmp(&(&other.service, other.number, &other.name)));
+
+    let mut images: BTreeMap<&str, Option<ImageFacts>> = BTreeMap::new();
+    for container in &ours {
+        if !images.contains_key(container.image_id.as_str()) {
+            images.insert(&container.image_id, engine.image(&container.image_id).await?);
+        }
+    }
+    let instances = ours.iter().map(|container| async {
+        let image = images.get(container.image_id.as_str()).and_then(Option::as_ref);
+        let digest = match (image, container.reference()) {
+            (Some(image), Some(reference)) => {
+                let local = engine.with_kept_digest(image.local(reference.repository()), &reference).await?;
+                local.digest.map(String::from)
+            }
+            _ => None,
+        };
+        Ok::<_, HostError>(Instance {
+            name: container.name.clone(),
+            service: container.service.clone(),
+            image: container.image.clone(),
+            digest: digest.unwrap_or_else(|| container.image_id.clone()),
+            state: container.state_words(),
+        })
+    });
+    try_join_all(instances).await
+}
