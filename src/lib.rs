@@ -13,4 +13,6 @@ pub mod store;
 pub mod runner;
 pub mod wire;
 
+pub mod http;
+
 pub mod config;

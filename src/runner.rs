@@ -7,6 +7,7 @@ mod attend;
 mod carry;
 mod guard;
 mod scribe;
+mod way_back;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,8 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use way_back::NoWayBack;
 
 use crate::deploy::catalog::{Catalog, Project};
 use crate::deploy::event::Wanted;

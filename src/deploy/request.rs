@@ -5,7 +5,7 @@ use crate::deploy::catalog::Project;
 use crate::deploy::event::{RequestedBy, Wanted};
 use crate::deploy::spec::{NotAllowed, matches_any};
 use crate::model::{
-    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, ProjectName, one_line,
+    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, PinnedImage, ProjectName, one_line,
 };
 
 /// More images than any project has services.
@@ -164,6 +164,28 @@ pub fn admit_operator(project: &Project, operator: &str, ask: &Ask) -> Result<De
         wanted: Wanted::Images(images),
         requested_by,
         sequence: ask.sequence,
+        repetition: Repetition::Never,
+    })
+}
+
+/// Admits an operator's wish to let `release`, one of before, run again. Its repositories must still be the project's;
+/// its tags were allowed when it was deployed, and count no more.
+///
+/// # Errors
+/// [`Refusal`] says what is in the way.
+pub fn admit_rollback(project: &Project, operator: &str, release: Vec<PinnedImage>) -> Result<DeployRequest, Refusal> {
+    for image in &release {
+        let repository = image.image.repository();
+        if !project.spec.images.contains(repository) {
+            return Err(NotAllowed::Repository { repository: repository.clone() }.into());
+        }
+    }
+    let actor = Some(one_line(operator, LONGEST_REMARK));
+    Ok(DeployRequest {
+        project: project.spec.name.clone(),
+        wanted: Wanted::Release(release),
+        requested_by: RequestedBy { actor, ..RequestedBy::default() },
+        sequence: None,
         repetition: Repetition::Never,
     })
 }

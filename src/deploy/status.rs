@@ -91,6 +91,20 @@ pub enum Phase {
     RollingBack,
 }
 
+impl Phase {
+    /// The phase as scripts know it: `resolving`, `rolling_back`, …
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolving => "resolving",
+            Self::Pulling => "pulling",
+            Self::Applying => "applying",
+            Self::Verifying => "verifying",
+            Self::RollingBack => "rolling_back",
+        }
+    }
+}
+
 /// A history that cannot have happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event} cannot follow while the deployment is {state}")]

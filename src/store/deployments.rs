@@ -84,6 +84,23 @@ impl Store {
         Ok(self.deployments(&filter).await?.into_iter().next())
     }
 
+    /// How many deployments there are, by project and by state as scripts know it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn counts(&self) -> Result<Vec<(ProjectName, String, u64)>, StoreError> {
+        const SQL: &str = "SELECT project, state, count(*) FROM deployments GROUP BY project, state";
+        let count = |row: &Row<'_>| {
+            let Name(project) = row.get(0)?;
+            Ok((project, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs()))
+        };
+        let read = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(SQL)?;
+            Ok(statement.query_map([], count)?.collect::<Result<_, _>>()?)
+        };
+        self.0.reader.read(read).await
+    }
+
     /// The deployments of `project` that succeeded, the newest first: its good releases.
     ///
     /// # Errors

@@ -1,0 +1,124 @@
+//! The doors: hooks from the network, operators on the host, and all who read. Requests come in here and answers go
+//! out; nothing about deployments is decided here.
+//!
+//! There are three routers, each for a listener of its own: [`hooks`], [`operators`] and [`metrics`]. [`serve`] runs
+//! one behind limits that hold for every connection. A handler gets a project or a deployment only from [`signed`] or
+//! [`access`], which have asked whether the caller may.
+
+mod door;
+mod limits;
+mod server;
+
+mod peer;
+mod socket;
+
+mod access;
+mod body;
+mod signed;
+
+mod hook;
+mod operators;
+mod reading;
+
+mod submission;
+mod wish;
+
+mod follow;
+mod format;
+mod negotiate;
+mod telling;
+
+mod answer;
+mod error;
+mod health;
+mod metrics;
+mod tally;
+
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tokio::sync::watch;
+
+pub use axum::Router;
+pub use health::Readiness;
+pub use limits::Limits;
+pub use server::{Listener, serve};
+
+use crate::model::Clock;
+use crate::runner::Runner;
+use crate::store::Store;
+use access::Access;
+
+/// What all doors work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    runner: Runner,
+    store: Store,
+    clock: Clock,
+    limits: Limits,
+    readiness: watch::Receiver<Readiness>,
+    tally: tally::Tally,
+}
+
+impl App {
+    /// An application that was asked nothing yet.
+    #[must_use]
+    pub fn new(
+        runner: Runner,
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+        readiness: watch::Receiver<Readiness>,
+    ) -> Self {
+        Self(Arc::new(Inner { runner, store, clock, limits, readiness, tally: tally::Tally::default() }))
+    }
+}
+
+/// The door to the network: hooks, and reading with a key.
+pub fn hooks(app: App) -> Router {
+    let hook = Router::new().route("/v1/hooks/{project}", post(hook::hook)).with_state(app.clone());
+    behind_door(hook.merge(reading(Access::with_key(app.clone()))).merge(health(&app)), app)
+}
+
+/// The door for operators on the host: whoever can open its socket may do everything.
+pub fn operators(app: App) -> Router {
+    let act = Router::new()
+        .route("/v1/projects/{project}/deploy", post(operators::deploy))
+        .route("/v1/projects/{project}/rollback", post(operators::rollback))
+        .route("/v1/projects/{project}/freeze", post(operators::freeze))
+        .route("/v1/projects/{project}/unfreeze", post(operators::unfreeze))
+        .route("/v1/deployments/{id}/cancel", post(operators::cancel))
+        .route("/metrics", get(metrics::metrics))
+        .with_state(app.clone());
+    behind_door(act.merge(reading(Access::open(app.clone()))).merge(health(&app)), app)
+}
+
+/// A door for the figures alone.
+pub fn metrics(app: App) -> Router {
+    let figures = Router::new().route("/metrics", get(metrics::metrics)).with_state(app.clone());
+    behind_door(figures.merge(health(&app)), app)
+}
+
+fn reading(access: Access) -> Router {
+    Router::new()
+        .route("/v1/deployments", get(reading::deployments))
+        .route("/v1/deployments/{id}", get(reading::deployment))
+        .route("/v1/deployments/{id}/events", get(reading::events))
+        .route("/v1/projects", get(reading::projects))
+        .route("/v1/projects/{project}", get(reading::project))
+        .with_state(access)
+}
+
+fn health(app: &App) -> Router {
+    Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz)).with_state(app.clone())
+}
+
+fn behind_door(router: Router, app: App) -> Router {
+    router
+        .method_not_allowed_fallback(door::method_not_allowed)
+        .fallback(door::not_found)
+        .layer(from_fn_with_state(app, door::pass))
+}

@@ -1,0 +1,54 @@
+//! What every request passes first, whatever it is about: so none of it can tell which projects there are.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+
+use super::error::Error;
+use super::{App, limits};
+
+/// Turns away what is too large or cannot be an address of ours, and answers for handlers that broke.
+pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
+    let is_hook = request.uri().path().starts_with("/v1/hooks/");
+    let response = match admit(&app, &request) {
+        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            // The panic's own message has gone to the log already.
+            tracing::error!("a handler panicked: this is a mistake of windlass");
+            Error::Broken.into_response()
+        }),
+        Err(error) => error.into_response(),
+    };
+    if is_hook {
+        app.0.tally.answered(response.status());
+    }
+    response
+}
+
+fn admit(app: &App, request: &Request) -> Result<(), Error> {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > limits::ADDRESS {
+        return Err(Error::AddressTooLong);
+    }
+    // No address of ours needs an escape; and what is not unescaped cannot be unescaped twice.
+    if uri.path().contains('%') {
+        return Err(Error::NotFound);
+    }
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > u64::try_from(app.0.limits.body).unwrap_or(u64::MAX)) {
+        return Err(Error::BodyTooLarge { limit: app.0.limits.body });
+    }
+    Ok(())
+}
+
+pub(super) async fn not_found() -> Error {
+    Error::NotFound
+}
+
+/// The router adds which methods there are.
+pub(super) async fn method_not_allowed() -> Error {
+    Error::Method
+}

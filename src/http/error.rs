@@ -1,0 +1,216 @@
+//! The answers that are not what the caller wished for: each a problem of RFC 9457 with a stable name.
+
+use std::error::Error as _;
+
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::deploy::event::Outcome;
+use crate::deploy::request::Refusal;
+use crate::model::{DeploymentId, KeyId, Timestamp};
+use crate::runner::{NoWayBack, SubmitError};
+use crate::store::{Freeze, StoreError};
+use crate::wire::problem::Problem;
+use crate::wire::view::DeploymentView;
+
+/// Why a request does not get what it asked for. What it says is what the caller reads.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the request is not authentic: it needs to be made just now, with a key of the project that it names")]
+    NotAuthentic,
+    #[error("there is nothing at this address")]
+    NotFound,
+    #[error("there is no {0} on this host")]
+    Unknown(&'static str),
+    #[error("this address does not take that method")]
+    Method,
+    #[error("the body did not arrive in time")]
+    BodyTooSlow,
+    #[error("the body broke off or is not framed as HTTP wants it")]
+    BodyBroken,
+    #[error("a body has at most {limit} bytes here")]
+    BodyTooLarge { limit: usize },
+    #[error("the address is too long")]
+    AddressTooLong,
+    #[error("{0}")]
+    MediaType(&'static str),
+    #[error("{0}")]
+    NotUnderstood(String),
+    #[error("the key {0} may not read")]
+    MayNotRead(KeyId),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("{error}")]
+    NotTaken { error: SubmitError, now: Timestamp },
+    #[error("{0}")]
+    Unplannable(String),
+    #[error("{0}")]
+    Away(String),
+    #[error("{}", ended_in_words(.0, *.1))]
+    Ended(Box<DeploymentView>, Outcome),
+    #[error("the deployment {} has ended already: {}", .0.id, .0.status)]
+    NothingToCancel(Box<DeploymentView>),
+    #[error(transparent)]
+    NoWayBack(#[from] NoWayBack),
+    #[error("{0}; nothing was changed: try again")]
+    Store(#[from] StoreError),
+    #[error("windlass made a mistake; its log on the host says more")]
+    Broken,
+}
+
+struct Kind(StatusCode, &'static str, &'static str);
+
+impl Error {
+    /// The status, the stable name, and the same in words.
+    fn kind(&self) -> Kind {
+        use StatusCode as S;
+        match self {
+            Self::NotAuthentic => Kind(S::UNAUTHORIZED, "not_authentic", "Not authentic"),
+            Self::NotFound | Self::Unknown(_) => Kind(S::NOT_FOUND, "not_found", "Not found"),
+            Self::Method => Kind(S::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
+            Self::BodyTooSlow => Kind(S::REQUEST_TIMEOUT, "too_slow", "The body came too slowly"),
+            Self::BodyBroken | Self::NotUnderstood(_) | Self::Refused(Refusal::NotUnderstood(_)) => {
+                Kind(S::BAD_REQUEST, "not_understood", "Not understood")
+            }
+            Self::BodyTooLarge { .. } => Kind(S::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
+            Self::AddressTooLong => Kind(S::URI_TOO_LONG, "address_too_long", "The address is too long"),
+            Self::MediaType(_) => Kind(S::UNSUPPORTED_MEDIA_TYPE, "media_type", "Unsupported media type"),
+            Self::MayNotRead(_) | Self::Refused(Refusal::KeyMayNot { .. }) => {
+                Kind(S::FORBIDDEN, "forbidden", "The key may not do this")
+            }
+            Self::Refused(
+                Refusal::Image { .. } | Refusal::Digest { .. } | Refusal::DigestsDiffer | Refusal::NamedTwice { .. },
+            ) => Kind(S::UNPROCESSABLE_ENTITY, "bad_image", "Not an image that can be deployed"),
+            Self::Refused(Refusal::NotAllowed(_)) => {
+                Kind(S::UNPROCESSABLE_ENTITY, "not_allowed", "The project does not take this image")
+            }
+            Self::NotTaken { error, .. } => match error {
+                SubmitError::Closing => Kind(S::SERVICE_UNAVAILABLE, "closing", "Shutting down"),
+                SubmitError::QueueFull(_) => Kind(S::SERVICE_UNAVAILABLE, "queue_full", "The queue is full"),
+                SubmitError::Conflict(_) => Kind(S::CONFLICT, "conflict", "Same delivery, other body"),
+                SubmitError::Replayed(_) => Kind(S::CONFLICT, "replayed", "Deployed before"),
+                SubmitError::Stale { .. } => Kind(S::CONFLICT, "stale", "Stale"),
+                SubmitError::Frozen(_) => Kind(S::LOCKED, "frozen", "Frozen"),
+                SubmitError::Store(_) => Kind(S::SERVICE_UNAVAILABLE, "storage", "Cannot be written down"),
+            },
+            Self::Store(_) | Self::NoWayBack(NoWayBack::Store(_)) => {
+                Kind(S::SERVICE_UNAVAILABLE, "storage", "The state cannot be read or written")
+            }
+            Self::Unplannable(_) => Kind(S::UNPROCESSABLE_ENTITY, "unresolvable", "Cannot be planned"),
+            Self::Away(_) => Kind(S::SERVICE_UNAVAILABLE, "away", "The engine or the registry does not answer"),
+            Self::Ended(_, outcome) => match outcome {
+                Outcome::Succeeded => Kind(S::OK, "succeeded", "Succeeded"),
+                Outcome::Abandoned => Kind(S::UNPROCESSABLE_ENTITY, "abandoned", "Abandoned"),
+                Outcome::RolledBack => Kind(S::UNPROCESSABLE_ENTITY, "rolled_back", "Rolled back"),
+                Outcome::RollbackFailed => Kind(S::UNPROCESSABLE_ENTITY, "rollback_failed", "Rollback failed"),
+                Outcome::Superseded => Kind(S::CONFLICT, "superseded", "Superseded"),
+                Outcome::Cancelled => Kind(S::CONFLICT, "cancelled", "Cancelled"),
+            },
+            Self::NothingToCancel(_) => Kind(S::CONFLICT, "ended", "Ended already"),
+            Self::NoWayBack(NoWayBack::Unknown(_)) => Kind(S::NOT_FOUND, "not_found", "Not found"),
+            Self::NoWayBack(_) => Kind(S::CONFLICT, "no_way_back", "Nothing to go back to"),
+            Self::Broken => Kind(S::SERVICE_UNAVAILABLE, "internal", "Broken"),
+        }
+    }
+
+    /// The status of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    /// The stable name of the answer.
+    pub(super) fn name(&self) -> &'static str {
+        self.kind().1
+    }
+
+    /// In how many seconds it is worth trying again, where waiting helps.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::NotTaken { error: SubmitError::Frozen(freeze), now } => {
+                freeze.until.map(|until| until.since(*now).as_secs().saturating_add(1))
+            }
+            Self::NotTaken { error: SubmitError::Closing, .. } => Some(10),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(30),
+            _ => None,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::NotTaken { error: SubmitError::Frozen(freeze), .. } => frozen_in_words(freeze),
+            Self::NotTaken { error: error @ SubmitError::Replayed(_), .. } => {
+                format!("{error}: to deploy it once more, let the body differ, by `run_url` or a higher `sequence`")
+            }
+            Self::NotTaken { error: error @ SubmitError::Store(_), .. } => {
+                format!("{error}; nothing was changed: try again")
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    fn deployment(&self) -> Option<serde_json::Value> {
+        let id = |id: &DeploymentId| serde_json::Value::String(id.to_string());
+        match self {
+            Self::Ended(view, _) | Self::NothingToCancel(view) => serde_json::to_value(view).ok(),
+            Self::NotTaken { error: SubmitError::Conflict(other) | SubmitError::Replayed(other), .. } => {
+                Some(id(other))
+            }
+            _ => None,
+        }
+    }
+
+    /// What went wrong below is said here, once; the caller reads nothing about the inside.
+    fn log(&self) {
+        let error = match self {
+            Self::Store(error)
+            | Self::NoWayBack(NoWayBack::Store(error))
+            | Self::NotTaken { error: SubmitError::Store(error), .. } => error,
+            _ => return,
+        };
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "failed to use the store");
+    }
+}
+
+fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {
+    match &view.reason {
+        Some(reason) => format!("the deployment {} ended {outcome}: {reason}", view.id),
+        None => format!("the deployment {} ended {outcome}", view.id),
+    }
+}
+
+fn frozen_in_words(freeze: &Freeze) -> String {
+    let mut words = format!("the project is frozen by {} since {}", freeze.by, freeze.since);
+    if let Some(until) = freeze.until {
+        words.push_str(&format!(", until {until}"));
+    }
+    if let Some(reason) = &freeze.reason {
+        words.push_str(&format!(": {reason}"));
+    }
+    words
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.log();
+        let Kind(status, name, title) = self.kind();
+        let mut problem = Problem::new(status.as_u16(), name, title, self.detail());
+        problem.deployment = self.deployment();
+        // Text and a JSON value: there is nothing in it that could fail to be written.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"windlass\""));
+        }
+        if matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyBroken) {
+            // What is left of the body is not waited for.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

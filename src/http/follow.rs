@@ -1,0 +1,78 @@
+//! Reads a deployment's journal as it grows. The rows are the stream; the store's bell only says when to look.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::deploy::event::Event;
+use crate::model::DeploymentId;
+use crate::store::{Entry, Store, StoreError};
+
+/// Rows that are held in memory for one reader at a time.
+const PAGE: usize = 64;
+/// The bell rings for every deployment on the host: a busy one must not make every reader look every time.
+const LULL: Duration = Duration::from_millis(50);
+
+/// One reader of one deployment's journal.
+pub(super) struct Follower {
+    store: Store,
+    bell: watch::Receiver<i64>,
+    id: DeploymentId,
+    after: i64,
+    looked: Option<Instant>,
+}
+
+impl Follower {
+    /// A reader of all that comes after the row `after`.
+    pub(super) fn new(store: &Store, id: DeploymentId, after: i64) -> Self {
+        Self { store: store.clone(), bell: store.bell(), id, after, looked: None }
+    }
+
+    pub(super) fn id(&self) -> &DeploymentId {
+        &self.id
+    }
+
+    /// What is there already, up to a page of it.
+    pub(super) async fn page(&mut self) -> Result<Vec<Entry>, StoreError> {
+        // What is written from here on rings again.
+        self.bell.mark_unchanged();
+        self.looked = Some(Instant::now());
+        let entries = self.store.events(&self.id, self.after, PAGE).await?;
+        if let Some(last) = entries.last() {
+            self.after = last.seq;
+        }
+        Ok(entries)
+    }
+
+    /// The next page, once there is something in it. Nothing is lost when this is given up half-way.
+    pub(super) async fn next(&mut self) -> Result<Vec<Entry>, StoreError> {
+        loop {
+            // Given up in the middle of looking, `looked` is set and the bell silent, but `after` stands: look again.
+            if let Some(looked) = self.looked {
+                sleep_until(looked + LULL).await;
+            }
+            let entries = self.page().await?;
+            if !entries.is_empty() {
+                self.looked = None;
+                return Ok(entries);
+            }
+            self.bell.changed().await.map_err(|_| StoreError::Closed)?;
+        }
+    }
+
+    /// Whether nothing is there that was not read.
+    pub(super) async fn is_at_end(&self) -> Result<bool, StoreError> {
+        Ok(self.store.events(&self.id, self.after, 1).await?.is_empty())
+    }
+
+    /// Until the deployment has an outcome.
+    pub(super) async fn outcome(&mut self) -> Result<(), StoreError> {
+        loop {
+            let entries = self.next().await?;
+            if entries.iter().any(|entry| matches!(entry.event, Event::Finished { .. })) {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The hook: a delivery that is proven, understood and admitted becomes a deployment.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::App;
+use super::error::Error;
+use super::signed::Signed;
+use super::submission::Taken;
+use super::wish::Wish;
+use crate::auth::Identity;
+use crate::deploy::request::{Refusal, admit};
+use crate::model::one_line;
+use crate::wire::request::parse_hook;
+
+pub(super) async fn hook(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
+    let decided = decide(&app, &signed).await;
+    log(&signed, &decided);
+    let (taken, wish) = decided?;
+    app.tell(&signed.project, taken, &wish, &signed.head).await
+}
+
+async fn decide(app: &App, signed: &Signed) -> Result<(Taken, Wish), Error> {
+    let Signed { project, delivery, head } = signed;
+    let wish = Wish::read(head, project.spec.timeout)?;
+    let ask = parse_hook(&delivery.get().body).map_err(Refusal::NotUnderstood)?;
+    let request = admit(project, delivery, &ask)?;
+    Ok((app.take(project, request, &wish).await?, wish))
+}
+
+/// One line for each delivery that was authentic.
+fn log(signed: &Signed, decided: &Result<(Taken, Wish), Error>) {
+    let project = &signed.project.spec.name;
+    let key = signed.delivery.key();
+    let delivery = match &signed.delivery.get().identity {
+        Identity::Id(id) => id.as_str(),
+        Identity::Body | Identity::None | Identity::Unusable => "",
+    };
+    match decided {
+        Ok((Taken::Accepted { deployment, joined: false }, _)) => {
+            tracing::info!(%project, %key, delivery, deployment = %deployment.id, "accepted");
+        }
+        Ok((Taken::Accepted { deployment, joined: true }, _)) => {
+            tracing::info!(%project, %key, delivery, deployment = %deployment.id, "repeated");
+        }
+        Ok((Taken::Planned(_), _)) => tracing::info!(%project, %key, delivery, "planned"),
+        Err(error) => {
+            let reason = one_line(&error.to_string(), 300);
+            tracing::info!(%project, %key, delivery, status = error.status().as_u16(), problem = error.name(), reason, "refused");
+        }
+    }
+}

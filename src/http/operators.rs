@@ -1,0 +1,130 @@
+//! What operators on the host may do besides reading: deploy, go back, freeze, cancel.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts as _, Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::access::Access;
+use super::answer::{accepted, json, view};
+use super::error::Error;
+use super::peer::Operator;
+use super::reading::project_view;
+use super::submission::Taken;
+use super::wish::Wish;
+use super::{App, body};
+use crate::deploy::catalog::Project;
+use crate::deploy::request::{DeployRequest, Refusal, admit_operator, admit_rollback};
+use crate::model::{DeploymentId, one_line};
+use crate::store::Freeze;
+use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
+
+/// What may be said about a freeze, in characters.
+const LONGEST_REASON: usize = 500;
+
+/// A request of an operator about one project.
+pub(super) struct Order {
+    project: Arc<Project>,
+    operator: String,
+    head: Parts,
+    body: Bytes,
+}
+
+impl FromRequest<App> for Order {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+        let (mut head, content) = request.into_parts();
+        let Path(name) = Path::<String>::from_request_parts(&mut head, &()).await.map_err(|_| Error::NotFound)?;
+        let Ok(Operator(operator)) = Operator::from_request_parts(&mut head, &()).await;
+        let project = Access::open(app.clone()).project(&head, &name)?;
+        let body = body::read(content, &app.0.limits).await?;
+        // Without a body there is nothing to be of any kind.
+        if !body.is_empty() || head.headers.contains_key(CONTENT_TYPE) {
+            body::must_be_json(&head.headers)?;
+        }
+        Ok(Self { project, operator, head, body })
+    }
+}
+
+impl Order {
+    /// The body, or what is meant by none.
+    fn details<T: DeserializeOwned + Default>(&self) -> Result<T, Error> {
+        if self.body.is_empty() {
+            return Ok(T::default());
+        }
+        parse(&self.body).map_err(Error::NotUnderstood)
+    }
+
+    async fn submit(self, app: &App, request: DeployRequest) -> Result<Response, Error> {
+        let wish = Wish::read(&self.head, self.project.spec.timeout)?;
+        let taken = app.take(&self.project, request, &wish).await?;
+        if let Taken::Accepted { deployment, .. } = &taken {
+            let (project, by) = (&self.project.spec.name, &self.operator);
+            tracing::info!(%project, by, deployment = %deployment.id, "accepted from an operator");
+        }
+        app.tell(&self.project, taken, &wish, &self.head).await
+    }
+
+    async fn describe(&self, app: &App) -> Result<Response, Error> {
+        Ok(json(StatusCode::OK, &project_view(&Access::open(app.clone()), &self.project).await?))
+    }
+}
+
+pub(super) async fn deploy(State(app): State<App>, order: Order) -> Result<Response, Error> {
+    let ask = parse_hook(&order.body).map_err(Refusal::NotUnderstood)?;
+    let request = admit_operator(&order.project, &order.operator, &ask)?;
+    order.submit(&app, request).await
+}
+
+pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Response, Error> {
+    let RollbackBody { to } = order.details()?;
+    let release = app.0.runner.way_back(&order.project.spec.name, to.as_ref()).await?;
+    let request = admit_rollback(&order.project, &order.operator, release)?;
+    order.submit(&app, request).await
+}
+
+pub(super) async fn freeze(State(app): State<App>, order: Order) -> Result<Response, Error> {
+    let FreezeBody { reason, duration } = order.details()?;
+    let duration = duration.as_deref().map(humantime::parse_duration).transpose();
+    let duration =
+        duration.map_err(|error| Error::NotUnderstood(format!("`for` is a duration such as `2h`: {error}")))?;
+    let since = app.0.clock.now();
+    let freeze = Freeze {
+        reason: reason.map(|reason| one_line(&reason, LONGEST_REASON)),
+        by: order.operator.clone(),
+        since,
+        until: duration.map(|duration| since.plus(duration)),
+    };
+    app.0.store.freeze(&order.project.spec.name, freeze).await?;
+    tracing::info!(project = %order.project.spec.name, by = order.operator, "frozen");
+    order.describe(&app).await
+}
+
+pub(super) async fn unfreeze(State(app): State<App>, order: Order) -> Result<Response, Error> {
+    if app.0.store.unfreeze(&order.project.spec.name).await? {
+        tracing::info!(project = %order.project.spec.name, by = order.operator, "unfrozen");
+    }
+    order.describe(&app).await
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Operator(operator): Operator,
+) -> Result<Response, Error> {
+    let unknown = || Error::Unknown("such deployment");
+    let id: DeploymentId = id.parse().map_err(|_| unknown())?;
+    let cancelled = app.0.runner.cancel(&id, &format!("cancelled by {operator}"));
+    let deployment = app.0.store.deployment(&id).await?.ok_or_else(unknown)?;
+    if cancelled {
+        tracing::info!(deployment = %id, by = operator, "cancelling");
+        return Ok(accepted(deployment));
+    }
+    Err(Error::NothingToCancel(Box::new(view(deployment, None))))
+}

@@ -1,0 +1,79 @@
+//! The extractor that is the signature check: a handler that takes [`Signed`] cannot run on anything unverified.
+//!
+//! The order of work is the same for every project and for none: headers, body, keys, time. Nothing that a caller who
+//! proves nothing gets to know depends on which projects there are.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts as _, Path, Request};
+use axum::http::request::Parts;
+use bytes::Bytes;
+
+use super::error::Error;
+use super::peer::Peer;
+use super::{App, body};
+use crate::auth::{self, Delivery, Key, SignedHook, Verified};
+use crate::deploy::catalog::Project;
+use crate::model::ProjectName;
+
+/// A delivery to a project of this host, proven with one of its keys.
+pub(super) struct Signed {
+    pub(super) project: Arc<Project>,
+    pub(super) delivery: Verified<Delivery>,
+    /// The request's head.
+    pub(super) head: Parts,
+}
+
+impl FromRequest<App> for Signed {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
+        let (mut head, content) = request.into_parts();
+        body::must_be_json(&head.headers)?;
+        // Before the body: who has nothing to show is not told to go on and send it.
+        if !auth::plausible(&head.headers) {
+            return Err(app.not_authentic(&head, None, "the headers belong to no scheme"));
+        }
+        let body = body::read(content, &app.0.limits).await?;
+        let Path(name) = Path::<String>::from_request_parts(&mut head, &()).await.map_err(|_| Error::NotFound)?;
+        let (project, delivery) = app.prove(&name, &head, &body)?;
+        Ok(Self { project, delivery, head })
+    }
+}
+
+impl App {
+    /// Proves that `body` was sent to the project `name` with one of its keys. What is not even a name of a project is
+    /// answered like a name that no project has.
+    pub(super) fn prove(
+        &self,
+        name: &str,
+        head: &Parts,
+        body: &Bytes,
+    ) -> Result<(Arc<Project>, Verified<Delivery>), Error> {
+        let name: Option<ProjectName> = name.parse().ok();
+        let project = name.as_ref().and_then(|name| self.0.runner.project(name));
+        let keys: &[Key] = project.as_ref().map_or(&[], |project| &project.keys);
+        let hook = SignedHook { headers: &head.headers, body };
+        match (auth::verify(keys, &hook, self.0.clock.now()), &project) {
+            (Ok(delivery), Some(project)) => Ok((Arc::clone(project), delivery)),
+            // Without a project there is no key, and without a key no proof.
+            (Ok(_), None) => Err(Error::NotAuthentic),
+            (Err(refused), _) => Err(self.not_authentic(head, name.as_ref(), refused.reason())),
+        }
+    }
+
+    /// Counts and logs what is not authentic. Nothing that the caller chose freely gets into the log.
+    pub(super) fn not_authentic(
+        &self,
+        head: &Parts,
+        project: Option<&ProjectName>,
+        reason: impl std::fmt::Display,
+    ) -> Error {
+        if let Some(unmentioned) = self.0.tally.not_authentic() {
+            let peer = head.extensions.get::<Peer>().map(|peer| peer.origin.to_string());
+            let (peer, project) = (peer.unwrap_or_default(), project.map_or("", ProjectName::as_str));
+            tracing::warn!(peer, project, %reason, unmentioned, "not authentic");
+        }
+        Error::NotAuthentic
+    }
+}
