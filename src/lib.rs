@@ -13,6 +13,8 @@ pub mod store;
 pub mod runner;
 pub mod wire;
 
+pub mod config;
+
 pub mod http;
 
-pub mod config;
+pub mod daemon;

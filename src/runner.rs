@@ -177,13 +177,23 @@ impl Runner {
         if self.is_closing() {
             return Err(SubmitError::Closing);
         }
-        let slot = self.0.lanes.reserve(&request.project)?;
-        match self.0.store.accept(request).await? {
-            Acceptance::New(deployment) => {
-                let turn = slot.confirm(deployment.id.clone(), deployment.order, moves(&deployment));
-                self.attend(deployment.clone(), turn);
-                Ok(Submitted::New(deployment))
+        let acceptance = match self.0.lanes.reserve(&request.project) {
+            Ok(slot) => {
+                let acceptance = self.0.store.accept(request).await?;
+                if let Acceptance::New(deployment) = &acceptance {
+                    let turn = slot.confirm(deployment.id.clone(), deployment.order, moves(deployment));
+                    self.attend(deployment.clone(), turn);
+                }
+                acceptance
             }
+            // A repetition needs no place of its own.
+            Err(full) => match self.0.store.known(&request.project, &request.repetition).await? {
+                Some(acceptance) => acceptance,
+                None => return Err(full.into()),
+            },
+        };
+        match acceptance {
+            Acceptance::New(deployment) => Ok(Submitted::New(deployment)),
             Acceptance::Joined(deployment) => Ok(Submitted::Joined(deployment)),
             Acceptance::Conflict(id) => Err(SubmitError::Conflict(id)),
             Acceptance::Replayed(id) => Err(SubmitError::Replayed(id)),

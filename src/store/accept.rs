@@ -49,6 +49,23 @@ impl Store {
         let clock = self.0.clock.clone();
         self.0.writer.write(move |connection| accept(connection, &clock, request)).await
     }
+
+    /// What a request leads to that repeats a known delivery; nothing when it is a new one. Writes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn known(
+        &self,
+        project: &ProjectName,
+        repetition: &Repetition,
+    ) -> Result<Option<Acceptance>, StoreError> {
+        let (project, repetition) = (project.clone(), repetition.clone());
+        let find = move |connection: &Connection| match Key::of(&repetition) {
+            Some(key) => recall(connection, &project, &key),
+            None => Ok(None),
+        };
+        self.0.reader.read(find).await
+    }
 }
 
 fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Result<Acceptance, StoreError> {
@@ -219,6 +236,18 @@ mod tests {
         assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Joined(first.clone()));
         desk.new_one("shop").await;
         assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Replayed(first.id));
+    }
+
+    #[tokio::test]
+    async fn a_known_delivery_can_be_asked_for_without_writing() {
+        let desk = Desk::new();
+        let project = "shop".parse().unwrap();
+        let a = delivery("a", "x");
+        assert_eq!(desk.store.known(&project, &a).await.unwrap(), None);
+        let first = new(desk.accept(request("shop", a.clone())).await);
+        assert_eq!(desk.store.known(&project, &a).await.unwrap(), Some(Acceptance::Joined(first)));
+        assert_eq!(desk.store.known(&project, &Repetition::Never).await.unwrap(), None);
+        assert_eq!(*desk.store.bell().borrow(), 1);
     }
 
     #[tokio::test]

@@ -1,0 +1,196 @@
+//! The composition root: makes the parts, joins them, starts and stops them.
+//!
+//! Recovery comes before the first hook: what was under way when windlass stopped is taken up before anything new.
+
+//SIG mod signals;
+mod socket;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{LoadError, Problem, Settings};
+use crate::deploy::catalog::Catalog;
+use crate::host::SharedHost;
+use crate::http::{self, App, Readiness};
+use crate::lanes::Lanes;
+use crate::model::Clock;
+use crate::runner::{Parts, Runner};
+use crate::store::Store;
+
+//SIG pub use signals::serve;
+
+/// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
+/// upgraded and come back.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long tasks may take to notice that they are to end at once.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the daemon takes from outside, so that a test can give it another.
+pub struct Outside {
+    /// The machine that is driven.
+    pub host: SharedHost,
+    /// The time.
+    pub clock: Clock,
+    /// How long an engine or registry that does not answer is waited for.
+    pub patience: Duration,
+}
+
+/// A daemon that listens.
+pub struct Daemon {
+    hooks: SocketAddr,
+    metrics: Option<SocketAddr>,
+    socket: PathBuf,
+    runner: Runner,
+    catalog: watch::Sender<Arc<Catalog>>,
+    readiness: watch::Sender<Readiness>,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+    aborting: CancellationToken,
+    drain_timeout: Duration,
+}
+
+impl Outside {
+    /// The real machine's clock and patience, with `host`.
+    #[must_use]
+    pub fn real(host: SharedHost) -> Self {
+        Self { host, clock: Clock::system(), patience: PATIENCE }
+    }
+}
+
+impl Daemon {
+    /// Opens the state, takes up what was not finished, and listens.
+    ///
+    /// # Errors
+    /// When the state cannot be opened or an address cannot be listened on.
+    pub async fn start(settings: Settings, outside: Outside) -> anyhow::Result<Self> {
+        let store = Store::open(&settings.state_dir, outside.clock.clone())?;
+        let (tasks, closing, aborting) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let (catalog, configured) = watch::channel(Arc::new(settings.projects));
+        let (readiness, ready) = watch::channel(Readiness::Starting);
+        let runner = Runner::new(Parts {
+            store: store.clone(),
+            host: outside.host,
+            lanes: Lanes::new(settings.concurrency, settings.limits.queue),
+            catalog: configured,
+            tasks: tasks.clone(),
+            closing: closing.clone(),
+            aborting: aborting.clone(),
+            patience: outside.patience,
+        });
+        let limits = http::Limits {
+            body: settings.limits.body,
+            connections: settings.limits.connections,
+            header_timeout: settings.limits.header_timeout,
+            body_timeout: settings.limits.body_timeout,
+            ..http::Limits::default()
+        };
+        let app = App::new(runner.clone(), store, outside.clock, limits, ready);
+
+        // Bound before recovery, so that a wrong address is known at once; served after it.
+        let hook_listener = listen(settings.listen).await?;
+        let metrics_listener = match settings.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let socket_listener = socket::bind(&settings.socket)?;
+        let hooks = hook_listener.local_addr()?;
+        let metrics = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+
+        let resumed = runner.recover().await.context("failed to read what was not finished")?;
+        if resumed > 0 {
+            tracing::info!(deployments = resumed, "took up what was not finished");
+        }
+        let daemon = Self {
+            hooks,
+            metrics,
+            socket: settings.socket,
+            runner,
+            catalog,
+            readiness,
+            tasks,
+            closing,
+            aborting,
+            drain_timeout: settings.drain_timeout,
+        };
+        daemon.serve_on(hook_listener.into(), http::hooks(app.clone()), limits);
+        daemon.serve_on(socket_listener.into(), http::operators(app.clone()), limits);
+        if let Some(listener) = metrics_listener {
+            daemon.serve_on(listener.into(), http::metrics(app), limits);
+        }
+        daemon.readiness.send_replace(Readiness::Ready);
+        Ok(daemon)
+    }
+
+    fn serve_on(&self, listener: http::Listener, router: http::Router, limits: http::Limits) {
+        let (tasks, closing) = (self.tasks.clone(), self.closing.clone());
+        self.tasks.spawn(async move { http::serve(listener, router, limits, &tasks, closing).await });
+    }
+
+    /// Where hooks are taken.
+    #[must_use]
+    pub const fn hooks(&self) -> SocketAddr {
+        self.hooks
+    }
+
+    /// Where metrics are read, when they have a port of their own.
+    #[must_use]
+    pub const fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Where operators speak to it.
+    #[must_use]
+    pub fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
+    /// Takes over the projects of a configuration that was read again; one that is broken changes nothing, and
+    /// readiness says so.
+    pub fn reload(&self, loaded: Result<(Settings, Vec<Problem>), LoadError>) {
+        match loaded {
+            Ok((settings, warnings)) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                tracing::info!(projects = settings.projects.len(), "configuration read again");
+                self.catalog.send_replace(Arc::new(settings.projects));
+                self.readiness.send_replace(Readiness::Ready);
+            }
+            Err(error) => {
+                tracing::error!("the configuration is broken, the one before stays in force:\n{error}");
+                self.readiness.send_replace(Readiness::StaleConfiguration);
+            }
+        }
+    }
+
+    /// Takes no more hooks, lets what is under way come to the end of its step, and stops. What is not finished is
+    /// taken up again at the next start.
+    pub async fn stop(self) {
+        self.readiness.send_replace(Readiness::Draining);
+        self.closing.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
+            tracing::warn!("not everything came to an end in time; it is taken up again at the next start");
+            self.aborting.cancel();
+            let _ = tokio::time::timeout(ABORT_TIMEOUT, self.tasks.wait()).await;
+        }
+        // A socket that nobody listens on would make clients wait for an answer that never comes.
+        let _ = std::fs::remove_file(&self.socket);
+        drop(self.runner);
+        tracing::info!("stopped");
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("failed to listen on {address}; is another program there? Set `listen` to another address")
+    })
+}

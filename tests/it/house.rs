@@ -1,0 +1,179 @@
+//! The house holds: who may import whom, which outside names stand where, and how large a file may be.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room, and the rooms that it may import. A new arrow is a reviewed line here.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("auth", &["model"]),
+    ("lanes", &["model"]),
+    ("deploy", &["model", "auth"]),
+    ("wire", &["model", "deploy"]),
+    ("host", &["model", "lanes", "deploy"]),
+    ("store", &["model", "deploy"]),
+    ("runner", &["model", "deploy", "lanes", "host", "store"]),
+    ("http", &["model", "auth", "deploy", "wire", "store", "runner"]),
+    ("config", &["model", "auth", "deploy", "host"]),
+    ("service_manager", &[]),
+    (
+        "daemon",
+        &["model", "auth", "lanes", "deploy", "wire", "host", "store", "runner", "http", "config", "service_manager"],
+    ),
+    ("cli", &["model", "auth", "wire", "config", "daemon"]),
+    ("main", &["cli"]),
+];
+
+/// Names from outside, and the only places where they may stand.
+const OUTSIDE: &[(&str, &[&str])] = &[
+    ("axum::", &["src/http.rs", "src/http/"]),
+    ("hyper_util::server", &["src/http.rs", "src/http/"]),
+    ("bollard::", &["src/host/docker.rs", "src/host/docker/"]),
+    ("rusqlite::", &["src/store.rs", "src/store/"]),
+    ("process::Command", &["src/host/exec.rs"]),
+    ("tokio::signal", &["src/daemon.rs", "src/daemon/", "src/service_manager.rs", "src/cli/"]),
+    ("tokio::spawn", &[]),
+    ("config::Config", &["src/config.rs", "src/config/"]),
+];
+
+const LONGEST_FILE: usize = 500;
+const DRAWERS: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc", "types", "errors"];
+
+struct Source {
+    path: String,
+    room: String,
+    /// Without comments, tests included.
+    code: String,
+    production_lines: usize,
+}
+
+#[test]
+fn every_room_imports_only_what_it_may() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let Some((_, allowed)) = ROOMS.iter().find(|(room, _)| *room == source.room) else {
+            assert!(source.room == "lib", "{} is in a room that the table does not know", source.path);
+            continue;
+        };
+        for target in imported_rooms(&source.code) {
+            if target != source.room && !allowed.contains(&target.as_str()) {
+                broken.push(format!("{} imports {target}", source.path));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn outside_names_stand_only_where_they_belong() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        for (name, places) in OUTSIDE {
+            if source.code.contains(name) && !places.iter().any(|place| source.path.starts_with(place)) {
+                broken.push(format!("{} uses {name}", source.path));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn no_file_is_two_nouns_and_none_is_a_drawer() {
+    for source in sources() {
+        assert!(
+            source.production_lines <= LONGEST_FILE,
+            "{} has {} lines of production code",
+            source.path,
+            source.production_lines
+        );
+        let stem = Path::new(&source.path).file_stem().unwrap().to_str().unwrap();
+        assert!(!DRAWERS.contains(&stem), "{} is a drawer", source.path);
+    }
+}
+
+#[test]
+fn every_file_opens_by_saying_what_it_is_for() {
+    for path in rust_files(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = rust_files(&root.join("src"));
+    assert!(files.len() > 20, "the sources were not found");
+    files.into_iter().map(|path| source(root, &path)).collect()
+}
+
+fn source(root: &Path, path: &Path) -> Source {
+    let text = fs::read_to_string(path).unwrap();
+    let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+    let room = relative.trim_start_matches("src/").split(['/', '.']).next().unwrap().to_owned();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code: String = text.lines().filter(is_code).collect::<Vec<_>>().join("\n");
+    let production = code.split("#[cfg(test)]").next().unwrap();
+    let production_lines = production.lines().filter(|line| !line.trim().is_empty()).count();
+    Source { path: relative, room, code, production_lines }
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The first names after `crate::`, `windlass::` and `super::super::`, groups in braces included.
+fn imported_rooms(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for prefix in ["crate::", "windlass::", "super::super::"] {
+        for (at, _) in code.match_indices(prefix) {
+            let rest = &code[at + prefix.len()..];
+            for name in first_names(rest) {
+                if ROOMS.iter().any(|(room, _)| *room == name) {
+                    rooms.insert(name);
+                }
+            }
+        }
+    }
+    rooms
+}
+
+fn first_names(rest: &str) -> Vec<String> {
+    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let Some(group) = rest.strip_prefix('{') else { return vec![name(rest)] };
+    let (mut depth, mut names, mut start) = (0_usize, Vec::new(), 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                names.push(name(&group[start..at]));
+                return names;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                names.push(name(&group[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let code =
+        "use crate::{model::Digest, store::{Store, X}, wire};\nlet x = crate::http::App; super::super::cli::go()";
+    let rooms: Vec<String> = imported_rooms(code).into_iter().collect();
+    assert_eq!(rooms, ["cli", "http", "model", "store", "wire"]);
+}

@@ -1,0 +1,393 @@
+//! A machine that exists only in memory: it has images, tags, containers and a registry, and it keeps its state when
+//! the daemon that drives it is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use windlass::deploy::event::{Evidence, Transfer};
+use windlass::deploy::plan::{Expected, Source, Step};
+use windlass::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use windlass::deploy::spec::ProjectSpec;
+use windlass::host::{Host, HostError, Narrator};
+use windlass::lanes::Lease;
+use windlass::model::{Digest, ImageReference, LocalImage, PinnedImage, ProjectName, Repository};
+
+/// The machine, shared by all that look at it.
+#[derive(Clone, Default)]
+pub(crate) struct World(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// Everything that is so on the machine.
+#[derive(Default)]
+pub(crate) struct State {
+    /// What the registry answers for `repository:tag`.
+    pub(crate) registry: BTreeMap<String, Digest>,
+    /// How the image of a digest behaves. Absent: it works.
+    pub(crate) manners: BTreeMap<Digest, Manner>,
+    /// Images that are here.
+    pub(crate) local: BTreeSet<Digest>,
+    /// What a local reference means: what a reboot would start.
+    pub(crate) pins: BTreeMap<String, Digest>,
+    /// What runs, by project and service.
+    pub(crate) running: BTreeMap<(ProjectName, String), Running>,
+    /// What is held against pruning, by project.
+    pub(crate) kept: BTreeSet<(ProjectName, Digest)>,
+    /// The services of each project's compose file, and the references that it names for them.
+    pub(crate) services: BTreeMap<ProjectName, Vec<(String, ImageReference)>>,
+    /// The engine does not answer.
+    pub(crate) engine_away: bool,
+    /// Where the next one that comes by stops for ever.
+    pub(crate) trap: Option<Trap>,
+    /// Set when one was caught.
+    pub(crate) caught: bool,
+    /// Every step whose effect took place.
+    pub(crate) done: Vec<String>,
+    /// How often each project was changed by two at the same time.
+    pub(crate) collisions: usize,
+    busy: BTreeSet<ProjectName>,
+    /// Health checks answer only once this many are allowed.
+    pub(crate) hold_health: bool,
+}
+
+/// What runs for a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Running {
+    /// From which image.
+    pub(crate) digest: Digest,
+    /// Whether it works.
+    pub(crate) works: bool,
+}
+
+/// How an image behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// It starts, and its health check fails.
+    Unhealthy,
+    /// It cannot be pulled.
+    Unpullable,
+    /// Compose refuses to start it.
+    Unstartable,
+}
+
+/// Where a plan is stopped, as if the power went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trap {
+    /// The how-manieth step that is performed from now on.
+    pub(crate) step: usize,
+    /// Before or after its effect.
+    pub(crate) when: When,
+}
+
+/// Before or after a step's effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// It was announced, and nothing happened yet.
+    Before,
+    /// It happened or failed, and nobody was told yet.
+    After,
+}
+
+impl World {
+    /// Looks at the machine, or changes it from outside.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    /// Puts `reference` into the registry; its content is made from `content`.
+    pub(crate) fn publish(&self, reference: &str, content: &str) -> Digest {
+        let digest = Digest::of(content.as_bytes());
+        self.state().registry.insert(reference.to_owned(), digest.clone());
+        digest
+    }
+
+    /// The compose file of `project` names `reference` for `service`.
+    pub(crate) fn service(&self, project: &str, service: &str, reference: &str) {
+        let entry = (service.to_owned(), reference.parse().unwrap());
+        self.state().services.entry(project.parse().unwrap()).or_default().push(entry);
+    }
+
+    /// What runs for `service`.
+    pub(crate) fn runs(&self, project: &str, service: &str) -> Option<Running> {
+        self.state().running.get(&(project.parse().unwrap(), service.to_owned())).cloned()
+    }
+
+    /// What `reference` means on the machine.
+    pub(crate) fn pin(&self, reference: &str) -> Option<Digest> {
+        self.state().pins.get(reference).cloned()
+    }
+
+    /// Waits until `condition` holds of the machine.
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&State) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.0.changed.notified();
+                if condition(&self.state()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait)
+            .await
+            .unwrap_or_else(|_| panic!("waited for {what} in vain"));
+    }
+
+    /// Tells those who wait that something has changed.
+    pub(crate) fn ring(&self) {
+        self.0.changed.notify_waiters();
+    }
+
+    /// Stops for ever if the trap is here.
+    async fn pass(&self, when: When) {
+        let caught = {
+            let mut state = self.state();
+            match &mut state.trap {
+                Some(trap) if trap.when == when && trap.step == 0 => true,
+                Some(trap) if when == When::After => {
+                    trap.step = trap.step.saturating_sub(1);
+                    false
+                }
+                _ => false,
+            }
+        };
+        if caught {
+            {
+                let mut state = self.state();
+                state.trap = None;
+                state.caught = true;
+            }
+            self.ring();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn effect(&self, spec: &ProjectSpec, step: &Step) -> Result<(), HostError> {
+        let mut state = self.state();
+        if state.engine_away {
+            return Err(HostError::EngineAway { reason: "connection refused".to_owned() });
+        }
+        state.carry_out(spec, step)?;
+        state.done.push(step.to_string());
+        Ok(())
+    }
+}
+
+impl State {
+    fn carry_out(&mut self, spec: &ProjectSpec, step: &Step) -> Result<(), HostError> {
+        match step {
+            Step::Pull { image } => {
+                if self.manners.get(&image.digest) == Some(&Manner::Unpullable) {
+                    let reason = "no matching manifest for linux/amd64".to_owned();
+                    return Err(HostError::Pull { image: image.to_string(), reason });
+                }
+                self.local.insert(image.digest.clone());
+            }
+            Step::Keep { images } => {
+                for image in images {
+                    self.kept.insert((spec.name.clone(), digest_of(image)));
+                }
+            }
+            Step::Pin { reference, image } => {
+                let digest = digest_of(image);
+                assert!(self.local.contains(&digest), "{reference} was pinned to an image that is not here");
+                self.pins.insert(reference.to_string(), digest);
+            }
+            Step::Apply { services } => {
+                for service in services {
+                    let reference = self.reference(&spec.name, service);
+                    let digest = self.pins.get(&reference).cloned().expect("applied without a pin");
+                    let manner = self.manners.get(&digest).copied();
+                    if manner == Some(Manner::Unstartable) {
+                        let reason = "driver failed programming external connectivity".to_owned();
+                        return Err(HostError::Compose { command: "up", reason });
+                    }
+                    let running = Running { digest, works: manner != Some(Manner::Unhealthy) };
+                    self.running.insert((spec.name.clone(), service.clone()), running);
+                }
+            }
+            Step::AwaitHealthy { images, .. } => {
+                for Expected { service, image } in images {
+                    let running = self.running.get(&(spec.name.clone(), service.clone()));
+                    if running.is_none_or(|running| running.digest != digest_of(image) || !running.works) {
+                        let evidence = Evidence {
+                            container: format!("{}-{service}-1", spec.name),
+                            state: "unhealthy".to_owned(),
+                            log: vec!["cannot reach the database".to_owned()],
+                            health: vec!["exit 1: no answer".to_owned()],
+                        };
+                        let reason = format!("{service} is unhealthy");
+                        return Err(HostError::Unhealthy { reason, evidence: vec![evidence] });
+                    }
+                }
+            }
+            Step::Withdraw { services, unpin } => {
+                for service in services {
+                    self.running.remove(&(spec.name.clone(), service.clone()));
+                }
+                for reference in unpin {
+                    self.pins.remove(&reference.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, image: &ImageReference) -> Result<PinnedImage, HostError> {
+        if self.engine_away {
+            return Err(HostError::EngineAway { reason: "connection refused".to_owned() });
+        }
+        let name = format!("{}:{}", image.repository(), image.tag().unwrap_or("latest"));
+        match (self.registry.get(&name), image.digest()) {
+            (Some(found), Some(named)) if found != named => {
+                Err(HostError::Mismatch { image: image.to_string(), found: found.to_string() })
+            }
+            (Some(found), _) => Ok(image.clone().pinned(found.clone())),
+            (None, Some(named)) if image.tag().is_none() => Ok(image.clone().pinned(named.clone())),
+            (None, _) => {
+                Err(HostError::NotResolved { image: image.to_string(), reason: "manifest unknown".to_owned() })
+            }
+        }
+    }
+
+    fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError> {
+        let services = self.services.get(&spec.name).cloned().unwrap_or_default();
+        let released = services.into_iter().filter(|(_, reference)| repositories.contains(reference.repository()));
+        let services = released.map(|(name, reference)| Service {
+            pinned: self.pins.get(&reference.to_string()).map(local),
+            container: self
+                .running
+                .get(&(spec.name.clone(), name.clone()))
+                .map(|running| Container { image: local(&running.digest), working: running.works }),
+            name,
+            reference,
+        });
+        let services: Vec<Service> = services.collect();
+        if services.is_empty() {
+            return Err(HostError::Target { reason: "no service uses this image".to_owned() });
+        }
+        Ok(Snapshot { services })
+    }
+
+    fn reference(&self, project: &ProjectName, service: &str) -> String {
+        let services = &self.services[project];
+        services.iter().find(|(name, _)| name == service).expect("no such service").1.to_string()
+    }
+}
+
+fn digest_of(source: &Source) -> Digest {
+    match source {
+        Source::Registry(image) => image.digest.clone(),
+        Source::Local(id) => id.clone(),
+    }
+}
+
+fn local(digest: &Digest) -> LocalImage {
+    LocalImage { id: digest.clone(), digest: Some(digest.clone()) }
+}
+
+#[async_trait]
+impl Host for World {
+    async fn resolve(&self, image: &ImageReference) -> Result<PinnedImage, HostError> {
+        let resolved = self.state().resolve(image);
+        // Several images are resolved at once; the first stands for all.
+        if image.repository().path() == "api" {
+            self.pass(When::Before).await;
+            self.pass(When::After).await;
+        }
+        resolved
+    }
+
+    async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError> {
+        self.pass(When::Before).await;
+        let snapshot = self.state().snapshot(spec, repositories);
+        self.pass(When::After).await;
+        snapshot
+    }
+
+    async fn perform(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        step: &Step,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        assert_eq!(lease.project(), &spec.name);
+        let _busy = Busy::enter(self, &spec.name);
+        self.pass(When::Before).await;
+        narrator.say(&format!("performing: {step}"));
+        narrator.transfer(Transfer { layers_done: 1, layers: 1, bytes_done: 10, bytes: 10 });
+        if matches!(step, Step::AwaitHealthy { .. }) {
+            self.until("health", |state| !state.hold_health).await;
+        }
+        let result = self.effect(spec, step);
+        self.ring();
+        self.pass(When::After).await;
+        result
+    }
+
+    async fn retain(&self, _lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {
+        let mut state = self.state();
+        let spared: BTreeSet<Digest> = keep.iter().map(|image| image.digest.clone()).collect();
+        let gone: Vec<_> = state
+            .kept
+            .iter()
+            .filter(|(name, digest)| *name == spec.name && !spared.contains(digest))
+            .cloned()
+            .collect();
+        for (name, digest) in gone {
+            state.local.remove(&digest);
+            state.kept.remove(&(name, digest));
+        }
+        drop(state);
+        self.ring();
+        Ok(())
+    }
+
+    async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError> {
+        let state = self.state();
+        if state.engine_away {
+            return Err(HostError::EngineAway { reason: "connection refused".to_owned() });
+        }
+        let mine = state.running.iter().filter(|((name, _), _)| *name == spec.name);
+        Ok(mine
+            .map(|((name, service), running)| Instance {
+                name: format!("{name}-{service}-1"),
+                service: service.clone(),
+                image: state.reference(name, service),
+                digest: running.digest.to_string(),
+                state: if running.works { "healthy" } else { "unhealthy" }.to_owned(),
+            })
+            .collect())
+    }
+}
+
+/// Notices when two change one project at the same time.
+struct Busy {
+    world: World,
+    project: ProjectName,
+}
+
+impl Busy {
+    fn enter(world: &World, project: &ProjectName) -> Self {
+        let mut state = world.state();
+        if !state.busy.insert(project.clone()) {
+            state.collisions += 1;
+        }
+        drop(state);
+        Self { world: world.clone(), project: project.clone() }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.world.state().busy.remove(&self.project);
+    }
+}
