@@ -2,7 +2,6 @@
 //!
 //! Recovery comes before the first hook: what was under way when windlass stopped is taken up before anything new.
 
-//SIG mod signals;
 mod socket;
 
 use std::net::SocketAddr;
@@ -24,8 +23,6 @@ use crate::lanes::Lanes;
 use crate::model::Clock;
 use crate::runner::{Parts, Runner};
 use crate::store::Store;
-
-//SIG pub use signals::serve;
 
 /// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
 /// upgraded and come back.
