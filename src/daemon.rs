@@ -2,7 +2,9 @@
 //!
 //! Recovery comes before the first hook: what was under way when windlass stopped is taken up before anything new.
 
+mod signals;
 mod socket;
+mod survey;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +25,9 @@ use crate::lanes::Lanes;
 use crate::model::Clock;
 use crate::runner::{Parts, Runner};
 use crate::store::Store;
+
+pub use signals::serve;
+pub use survey::{Survey, compose_images, survey};
 
 /// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
 /// upgraded and come back.

@@ -74,6 +74,15 @@ impl Machine {
         survey::project(&self.engine, &self.compose(compose), spec).await
     }
 
+    /// The services of a Compose project, and the images that its files name for them.
+    ///
+    /// # Errors
+    /// Compose is missing, or does not understand the files.
+    pub async fn images_in(&self, compose: &Compose) -> Result<Vec<(String, Option<String>)>, HostError> {
+        let model = self.compose(compose).config().await?;
+        Ok(model.services.into_iter().map(|(name, service)| (name, service.image)).collect())
+    }
+
     fn compose<'a>(&'a self, spec: &'a Compose) -> ComposeCommand<'a> {
         ComposeCommand { spec, engine: self.engine.address(), docker_config: self.docker_config.as_deref() }
     }

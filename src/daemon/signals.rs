@@ -1,0 +1,40 @@
+//! `windlass serve`: runs the daemon until it is told to stop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Daemon, Outside};
+use crate::config::Settings;
+use crate::host::machine::Machine;
+use crate::model::Clock;
+
+/// Runs the daemon: SIGTERM and SIGINT stop it, SIGHUP makes it read its configuration again.
+///
+/// # Errors
+/// When the configuration is broken or the daemon cannot start.
+pub async fn serve(config: Option<&Path>) -> anyhow::Result<()> {
+    let load = || Settings::load(config, std::env::vars_os(), Clock::system().now());
+    let (settings, warnings) = load()?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    // Before anything else is started: a signal that comes early must not kill what has just begun.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+
+    let machine = Arc::new(Machine::new(crate::host::machine::MachineSettings::default()));
+    let daemon = Daemon::start(settings, Outside::real(machine.clone())).await?;
+    tracing::info!(hooks = %daemon.hooks(), socket = %daemon.socket().display(), "ready");
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => daemon.reload(load()),
+        }
+    }
+    daemon.stop().await;
+    Ok(())
+}

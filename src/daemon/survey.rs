@@ -1,0 +1,62 @@
+//! What stands in the way of deployments on this host: what `windlass check` and `windlass init` ask the machine.
+
+use std::path::Path;
+
+use futures_util::future::join_all;
+
+use crate::config::Settings;
+use crate::deploy::spec::Compose;
+use crate::host::machine::{Machine, MachineSettings};
+use crate::host::survey::{EngineVersion, Finding, Severity};
+use crate::model::ProjectName;
+
+/// What was found on the machine.
+#[derive(Debug)]
+pub struct Survey {
+    /// Which engine answers, or why none does.
+    pub engine: Result<EngineVersion, String>,
+    /// What stands in the way of each project, by name.
+    pub projects: Vec<(ProjectName, Vec<Finding>)>,
+}
+
+impl Survey {
+    /// Whether a deployment would fail.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        let mut findings = self.projects.iter().flat_map(|(_, findings)| findings);
+        self.engine.is_err() || findings.any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// Asks the machine about everything that `settings` name. Changes nothing.
+pub async fn survey(settings: &Settings) -> Survey {
+    let machine = Machine::new(MachineSettings::default());
+    let engine = machine.engine().await.map_err(|error| error.to_string());
+    let mut names: Vec<_> = settings.projects.iter().collect();
+    names.sort_by_key(|(name, _)| (*name).clone());
+    let one = async |(name, project): (&ProjectName, &std::sync::Arc<crate::deploy::catalog::Project>)| {
+        (name.clone(), machine.survey(&project.spec).await)
+    };
+    // Each one costs a process: a few at a time.
+    let mut projects = Vec::with_capacity(names.len());
+    for some in names.chunks(4) {
+        projects.extend(join_all(some.iter().map(|found| one(*found))).await);
+    }
+    Survey { engine, projects }
+}
+
+/// The services of the compose files in `directory`, and the images that they name.
+///
+/// # Errors
+/// When Compose is missing or does not understand the files.
+pub async fn compose_images(directory: &Path) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    let compose = Compose {
+        directory: directory.to_owned(),
+        files: Vec::new(),
+        project_name: None,
+        profiles: Vec::new(),
+        env_files: Vec::new(),
+        services: Vec::new(),
+    };
+    Ok(Machine::new(MachineSettings::default()).images_in(&compose).await?)
+}
