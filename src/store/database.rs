@@ -105,3 +105,127 @@ fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE, |_| Ok(()))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::tests::{Desk, delivery, request};
+    use super::super::{Acceptance, Store};
+    use super::*;
+    use crate::model::Clock;
+
+    fn refused(directory: &Path) -> StoreError {
+        match Store::open(directory, Clock::system()).unwrap_err() {
+            StoreError::Open { path, source } if path == directory.join(FILE) => *source,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_made_is_for_the_owner_alone() {
+        let above = tempfile::tempdir().unwrap();
+        let directory = above.path().join("lib/windlass");
+        let store = Store::open(&directory, Clock::system()).unwrap();
+        store.accept(request("shop", delivery("a", "x"))).await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&directory), 0o700);
+        for file in ["windlass.db", "windlass.db-wal", "windlass.db-shm"] {
+            assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
+        }
+        drop(store);
+        assert!(!directory.join("windlass.db-wal").exists(), "the log is written back at the end");
+    }
+
+    #[test]
+    fn two_stores_do_not_share_a_directory() {
+        let desk = Desk::new();
+        assert!(matches!(refused(desk.directory.path()), StoreError::InUse { .. }));
+        desk.reopen();
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_or_a_part_of_one_is_damaged() {
+        let desk = Desk::new();
+        let (path, directory) = (desk.directory.path().join(FILE), desk.directory);
+        drop(desk.store);
+        let whole = std::fs::read(&path).unwrap();
+        let mut scribbled = whole.clone();
+        scribbled[..16].copy_from_slice(b"not a database!!");
+        for content in [b"this is not a database, as anybody can see".to_vec(), scribbled, whole[..8192].to_vec()] {
+            std::fs::write(&path, content).unwrap();
+            let error = refused(directory.path());
+            assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+        }
+        std::fs::write(&path, whole).unwrap();
+        Store::open(directory.path(), Clock::system()).unwrap();
+    }
+
+    #[test]
+    fn a_database_of_a_newer_windlass_or_of_somebody_else_is_left_alone() {
+        let desk = Desk::new();
+        let (path, directory) = (desk.directory.path().join(FILE), desk.directory);
+        drop(desk.store);
+        let change = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        change("PRAGMA user_version = 99");
+        let error = refused(directory.path());
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 1 }), "{error:?}");
+        change("PRAGMA application_id = 5");
+        let error = refused(directory.path());
+        assert!(matches!(error, StoreError::Foreign), "{error:?}");
+        change("PRAGMA application_id = 0");
+        let error = refused(directory.path());
+        assert!(matches!(error, StoreError::Foreign), "{error:?}");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named_with_its_reason() {
+        let above = tempfile::tempdir().unwrap();
+        std::fs::write(above.path().join("file"), "").unwrap();
+        let error = Store::open(&above.path().join("file/state"), Clock::system()).unwrap_err();
+        let text = format!("{:#}", anyhow::Error::new(error));
+        assert!(text.contains("file/state/windlass.db: failed to make the state directory: Not a directory"), "{text}");
+    }
+
+    /// What a power cut would leave: the database as it was, and so much of the log as had been written.
+    fn cut_off(desk: &Desk, log: &[u8]) -> Store {
+        let elsewhere = tempfile::tempdir().unwrap().keep();
+        std::fs::copy(desk.directory.path().join(FILE), elsewhere.join(FILE)).unwrap();
+        std::fs::write(elsewhere.join("windlass.db-wal"), log).unwrap();
+        let store = Store::open(&elsewhere, Clock::system()).unwrap();
+        std::fs::remove_dir_all(elsewhere).unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn after_a_power_cut_all_that_was_answered_is_there_and_nothing_is_there_by_half() {
+        let desk = Desk::new();
+        let log = desk.directory.path().join("windlass.db-wal");
+        let mut answered = Vec::new();
+        for number in 0..12 {
+            let acceptance = desk.accept(request("shop", delivery(&number.to_string(), "x"))).await;
+            let Acceptance::New(deployment) = acceptance else { panic!("{acceptance:?}") };
+            answered.push((deployment, std::fs::metadata(&log).unwrap().len()));
+        }
+        let whole = std::fs::read(&log).unwrap();
+        for cut in (0..whole.len()).step_by(1999).chain([whole.len()]) {
+            let mut log = whole[..cut].to_vec();
+            // The disk may hold anything where the last write did not get to.
+            log.extend_from_slice(&[0xa5; 3000]);
+            let store = cut_off(&desk, &log);
+            let there = store.unfinished().await.unwrap();
+            let durable = answered.iter().filter(|(_, end)| *end <= u64::try_from(cut).unwrap()).count();
+            assert!(there.len() >= durable, "{} of {durable} after {cut} bytes", there.len());
+            for (number, deployment) in there.iter().enumerate() {
+                assert_eq!(*deployment, answered[number].0);
+                assert_eq!(store.events(&deployment.id, 0, 9).await.unwrap().len(), 1);
+            }
+            let next = store.accept(request("shop", delivery(&there.len().to_string(), "x"))).await.unwrap();
+            assert!(matches!(next, Acceptance::New(_)), "{next:?}");
+            if let Some(last) = there.len().checked_sub(1) {
+                let again = store.accept(request("shop", delivery(&last.to_string(), "x"))).await.unwrap();
+                assert_eq!(again, Acceptance::Joined(there[last].clone()));
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Deployments as rows, and the questions about them.
 
-use rusqlite::types::ToSql;
+use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::column::{Json, Name, Time};
@@ -8,6 +8,8 @@ use super::{Store, StoreError};
 use crate::deploy::event::Outcome;
 use crate::deploy::status::{State, Status};
 use crate::model::{DeploymentId, ProjectName, Timestamp};
+
+const UNFINISHED: &str = "SELECT * FROM deployments WHERE state IN ('queued', 'running') ORDER BY number";
 
 /// A deployment as it is on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +73,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<Deployment>, StoreError> {
-        const SQL: &str = "SELECT * FROM deployments WHERE state IN ('queued', 'running') ORDER BY number";
-        self.0.reader.read(|connection| many(connection, SQL, &[])).await
+        self.0.reader.read(|connection| many(connection, UNFINISHED, &[])).await
     }
 
     /// The deployment of `project` that was accepted last.
@@ -124,27 +125,30 @@ pub(super) fn numbered(connection: &Connection, number: i64) -> Result<Deploymen
 }
 
 fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Deployment>, StoreError> {
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let (sql, values) = question(filter);
+    let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
+    many(connection, &sql, &values)
+}
+
+/// The question that `filter` asks. Only what is known at compile time becomes SQL.
+fn question(filter: &Filter) -> (String, Vec<Value>) {
     let mut sql = "SELECT * FROM deployments WHERE ".to_owned();
-    let mut values: Vec<&dyn ToSql> = Vec::new();
-    let project = filter.project.as_ref().map(ProjectName::as_str);
-    let state = filter.status.map(state_name);
-    let before = filter.before.as_ref().map(DeploymentId::as_str);
-    if let Some(project) = &project {
+    let mut values = Vec::new();
+    if let Some(project) = &filter.project {
         sql.push_str("project = ? AND ");
-        values.push(project);
+        values.push(Value::from(project.to_string()));
     }
-    if let Some(state) = &state {
+    if let Some(state) = filter.status {
         sql.push_str("state = ? AND ");
-        values.push(state);
+        values.push(Value::from(state_name(state).to_owned()));
     }
-    if let Some(before) = &before {
+    if let Some(before) = &filter.before {
         sql.push_str("number < (SELECT number FROM deployments WHERE id = ?) AND ");
-        values.push(before);
+        values.push(Value::from(before.to_string()));
     }
     sql.push_str("TRUE ORDER BY number DESC LIMIT ?");
-    values.push(&limit);
-    many(connection, &sql, &values)
+    values.push(Value::from(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+    (sql, values)
 }
 
 fn many(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<Deployment>, StoreError> {
@@ -168,5 +172,112 @@ pub(super) const fn state_name(state: State) -> &'static str {
         State::Queued => "queued",
         State::Running => "running",
         State::Finished(outcome) => outcome.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Desk, request};
+    use super::*;
+    use crate::deploy::event::Event;
+    use crate::deploy::request::Repetition;
+    use crate::deploy::status::tests::good_history;
+
+    fn ids(deployments: &[Deployment]) -> Vec<&str> {
+        deployments.iter().map(|deployment| deployment.id.as_str()).collect()
+    }
+
+    /// How SQLite would look for it.
+    fn plan(connection: &Connection, sql: &str, values: &[Value]) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let values = rusqlite::params_from_iter(values);
+        let lines = statement.query_map(values, |row| row.get::<_, String>("detail")).unwrap();
+        lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    }
+
+    #[tokio::test]
+    async fn a_list_is_newest_first_and_goes_on_before_its_last() {
+        let desk = Desk::new();
+        let mut all = Vec::new();
+        for project in ["shop", "site", "shop", "shop"] {
+            all.push(desk.new_one(project).await);
+        }
+        all.reverse();
+        let shop = Filter { project: Some("shop".parse().unwrap()), limit: 2, ..Filter::default() };
+        assert_eq!(ids(&desk.store.deployments(&Filter::default()).await.unwrap()), ids(&all));
+        let page = desk.store.deployments(&shop).await.unwrap();
+        assert_eq!(ids(&page), [all[0].id.as_str(), all[1].id.as_str()]);
+        let rest = Filter { before: Some(page[1].id.clone()), ..shop };
+        assert_eq!(ids(&desk.store.deployments(&rest).await.unwrap()), [all[3].id.as_str()]);
+        let nowhere = Filter { before: Some(DeploymentId::new(all[0].created_at)), ..Filter::default() };
+        assert!(desk.store.deployments(&nowhere).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn each_state_is_found_by_its_name() {
+        let desk = Desk::new();
+        let queued = desk.new_one("shop").await;
+        let mut running = desk.new_one("shop").await;
+        desk.store.append(&mut running, Event::Started).await.unwrap();
+        let mut gone = desk.new_one("shop").await;
+        desk.store.append(&mut gone, Event::superseded(&queued.id)).await.unwrap();
+        let mut good = desk.new_one("shop").await;
+        for event in good_history().into_iter().skip(1) {
+            desk.store.append(&mut good, event).await.unwrap();
+        }
+        let succeeded = Event::Finished { outcome: Outcome::Succeeded, reason: None };
+        desk.store.append(&mut good, succeeded).await.unwrap();
+        for found in [&queued, &running, &gone, &good] {
+            let filter = Filter { status: Some(found.status.state), ..Filter::default() };
+            assert_eq!(desk.store.deployments(&filter).await.unwrap(), std::slice::from_ref(found));
+        }
+        assert_eq!(desk.store.unfinished().await.unwrap(), [queued, running]);
+        assert_eq!(desk.store.succeeded(&good.project, 9).await.unwrap(), std::slice::from_ref(&good));
+        assert_eq!(desk.store.newest(&good.project).await.unwrap(), Some(good.clone()));
+        assert!(desk.store.succeeded(&"site".parse().unwrap(), 9).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_times_are_those_of_the_events() {
+        let desk = Desk::new();
+        let mut deployment = desk.new_one("shop").await;
+        desk.pass(5);
+        desk.store.append(&mut deployment, Event::Started).await.unwrap();
+        desk.pass(7);
+        let end = Event::Finished { outcome: Outcome::Cancelled, reason: None };
+        desk.store.append(&mut deployment, end).await.unwrap();
+        desk.pass(9);
+        let note = Event::Noted { text: "late".to_owned() };
+        desk.store.append(&mut deployment, note).await.unwrap();
+        let started = deployment.created_at.plus(std::time::Duration::from_millis(5));
+        let finished = started.plus(std::time::Duration::from_millis(7));
+        assert_eq!((deployment.started_at, deployment.finished_at), (Some(started), Some(finished)));
+        assert_eq!(desk.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_found_by_looking_at_everything() {
+        let desk = Desk::new();
+        desk.accept(request("shop", Repetition::Never)).await;
+        let plans = |connection: &Connection| {
+            for known in 0..8 {
+                let filter = Filter {
+                    project: (known & 1 != 0).then(|| "shop".parse().unwrap()),
+                    status: (known & 2 != 0).then_some(State::Queued),
+                    before: (known & 4 != 0).then(|| DeploymentId::new(Timestamp::from_millis(0))),
+                    limit: 50,
+                };
+                let (sql, values) = question(&filter);
+                let plan = plan(connection, &sql, &values);
+                // Without any condition the newest rows are the newest rows, and the limit ends the scan.
+                assert!(!plan.contains("SCAN") || known == 0, "{sql}: {plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+                let by_both = plan.contains("deployments_by_project_and_state");
+                assert_eq!(by_both, known & 3 == 3, "{sql}: {plan}");
+            }
+            assert!(!plan(connection, UNFINISHED, &[]).contains("SCAN"));
+            Ok(())
+        };
+        desk.store.0.reader.read(plans).await.unwrap();
     }
 }

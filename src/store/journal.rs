@@ -104,6 +104,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::super::tests::Desk;
     use super::*;
     use crate::deploy::event::Outcome;
@@ -158,9 +160,87 @@ mod tests {
         let mut other = runner.clone();
         desk.store.append(&mut runner, Event::Started).await.unwrap();
         desk.store.append(&mut other, noted("hello")).await.unwrap();
-        assert_eq!(other, runner);
+        assert_eq!(other.status.state, State::Running);
+        assert_eq!(desk.store.deployment(&other.id).await.unwrap(), Some(other.clone()));
         let mut behind = Deployment { status: Status { state: State::Queued, ..other.status.clone() }, ..other };
         let refused = desk.store.append(&mut behind, Event::Started).await;
         assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_given_up_while_it_waited_is_done_all_the_same() {
+        let desk = Desk::new();
+        let mut deployment = desk.new_one("shop").await;
+        let (given_up, not_before) = std::sync::mpsc::channel::<()>();
+        let wait = desk.store.0.writer.write(move |_| Ok(not_before.recv().is_err()));
+        assert!(std::pin::pin!(wait).now_or_never().is_none());
+        assert!(desk.store.append(&mut deployment, Event::Started).now_or_never().is_none());
+        drop(given_up);
+        assert_eq!(deployment.status.state, State::Queued, "nobody was told");
+        let release = Event::Resolved { images: vec![] };
+        desk.store.append(&mut deployment, release).await.unwrap();
+        assert_eq!(deployment.status.state, State::Running);
+        assert_eq!(desk.store.events(&deployment.id, 0, 9).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_deployment_that_was_never_accepted_has_no_journal() {
+        let desk = Desk::new();
+        let mut stranger = desk.new_one("shop").await;
+        stranger.id = DeploymentId::new(stranger.created_at);
+        let refused = desk.store.append(&mut stranger, Event::Started).await;
+        assert!(matches!(&refused, Err(StoreError::Unknown(id)) if *id == stranger.id), "{refused:?}");
+        assert!(desk.store.events(&stranger.id, 0, 9).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn events_are_those_of_one_deployment_after_a_row_and_no_more_than_asked_for() {
+        let desk = Desk::new();
+        let (mut one, mut two) = (desk.new_one("shop").await, desk.new_one("site").await);
+        let first = desk.store.append(&mut one, noted("1")).await.unwrap();
+        desk.store.append(&mut two, noted("other")).await.unwrap();
+        let second = desk.store.append(&mut one, noted("2")).await.unwrap();
+        desk.store.append(&mut one, noted("3")).await.unwrap();
+        let entries = desk.store.events(&one.id, first, 1).await.unwrap();
+        let at = desk.store.0.clock.now();
+        assert_eq!(entries, [Entry { seq: second, at, event: noted("2") }]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_late_and_slow_reader_that_follows_the_bell_loses_nothing() {
+        let desk = Desk::new();
+        let mut deployment = desk.new_one("shop").await;
+        let mut noisy = desk.new_one("site").await;
+        desk.store.append(&mut deployment, Event::Started).await.unwrap();
+        let (id, store) = (deployment.id.clone(), desk.store.clone());
+        let write = async {
+            for number in 0..200 {
+                desk.store.append(&mut deployment, noted(&number.to_string())).await.unwrap();
+                desk.store.append(&mut noisy, noted("elsewhere")).await.unwrap();
+            }
+            let end = Event::Finished { outcome: Outcome::Cancelled, reason: None };
+            desk.store.append(&mut deployment, end).await.unwrap();
+        };
+        let read = async {
+            let mut bell = store.bell();
+            let mut heard: Vec<Entry> = Vec::new();
+            while !heard.last().is_some_and(|entry| matches!(entry.event, Event::Finished { .. })) {
+                let after = heard.last().map_or(0, |entry| entry.seq);
+                let news = store.events(&id, after, 7).await.unwrap();
+                if news.is_empty() {
+                    bell.changed().await.unwrap();
+                }
+                heard.extend(news);
+            }
+            heard
+        };
+        let (heard, ()) = futures_util::future::join(read, write).await;
+        assert!(heard.is_sorted_by(|one, next| one.seq < next.seq));
+        let notes = heard.iter().filter_map(|entry| match &entry.event {
+            Event::Noted { text } => text.parse::<usize>().ok(),
+            _ => None,
+        });
+        assert!(notes.eq(0..200), "each once, in order");
+        assert_eq!(heard.len(), 203);
     }
 }

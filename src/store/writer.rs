@@ -33,8 +33,7 @@ impl Writer {
     pub(super) fn start(connection: Connection, bell: watch::Sender<i64>) -> Result<Self, StoreError> {
         let serve = move |jobs: Receiver<Job>| {
             while let Ok(first) = jobs.recv() {
-                commit_together(&connection, std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)));
-                ring(&connection, &bell);
+                commit_together(&connection, &bell, std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)));
             }
         };
         Ok(Self(Worker::start("store", serve)?))
@@ -60,7 +59,7 @@ impl Writer {
     }
 }
 
-fn commit_together(connection: &Connection, jobs: impl Iterator<Item = Job>) {
+fn commit_together(connection: &Connection, bell: &watch::Sender<i64>, jobs: impl Iterator<Item = Job>) {
     let mut written: Vec<Answer> = Vec::new();
     for job in jobs {
         let Ran { failure, answer } = job(begin(connection).map(|()| connection));
@@ -79,6 +78,8 @@ fn commit_together(connection: &Connection, jobs: impl Iterator<Item = Job>) {
         answer(Err(failure));
     }
     let committed = end(connection);
+    // Before the answers, so that whoever has one finds the bell rung for it.
+    ring(connection, bell);
     for answer in written {
         answer(committed.clone());
     }
@@ -120,4 +121,130 @@ fn ring(connection: &Connection, bell: &watch::Sender<i64>) {
         *rung = newest.max(*rung);
         news
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::super::tests::{Desk, request};
+    use super::super::{Acceptance, Deployment, Store};
+    use super::*;
+    use crate::deploy::request::Repetition;
+
+    type Work = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
+
+    fn refusal() -> StoreError {
+        StoreError::from(rusqlite::Error::InvalidQuery)
+    }
+
+    /// Lets the thread wait in a first job until all `works` are in its queue: so they share one commit.
+    async fn in_one_commit(store: &Store, works: Vec<Work>) -> Vec<Result<(), StoreError>> {
+        let (queued, all_queued) = std::sync::mpsc::channel::<()>();
+        let first = store.0.writer.write(move |_| {
+            // The sender is dropped, and that is the sign.
+            let _ = all_queued.recv();
+            Ok(())
+        });
+        let rest = join_all(works.into_iter().map(|work| store.0.writer.write(work)));
+        let sign = async move { drop(queued) };
+        futures_util::future::join3(first, rest, sign).await.1
+    }
+
+    fn note(project: &'static str, then: Result<(), &'static str>) -> Work {
+        Box::new(move |connection| {
+            connection.execute("INSERT INTO sequences VALUES (?, 1)", [project])?;
+            match then {
+                Ok(()) => Ok(()),
+                Err(sql) => {
+                    connection.execute_batch(sql)?;
+                    Err(refusal())
+                }
+            }
+        })
+    }
+
+    async fn noted(store: &Store) -> Vec<String> {
+        let ask = |connection: &Connection| {
+            let mut statement = connection.prepare("SELECT project FROM sequences ORDER BY project")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        store.0.reader.read(ask).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_takes_nothing_back_but_itself() {
+        let desk = Desk::new();
+        let works = vec![note("a", Ok(())), note("b", Err("")), note("c", Ok(()))];
+        let answers: Vec<bool> = in_one_commit(&desk.store, works).await.iter().map(Result::is_ok).collect();
+        assert_eq!(answers, [true, false, true]);
+        assert_eq!(noted(&desk.store).await, ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_loses_the_whole_commit_is_told_and_those_after_it_are_not_touched() {
+        let desk = Desk::new();
+        let works = vec![note("a", Ok(())), note("b", Err("ROLLBACK")), note("c", Ok(()))];
+        let answers: Vec<bool> = in_one_commit(&desk.store, works).await.iter().map(Result::is_ok).collect();
+        assert_eq!(answers, [false, false, true]);
+        assert_eq!(noted(&desk.store).await, ["c"]);
+    }
+
+    #[tokio::test]
+    async fn the_bell_rings_when_all_that_belongs_together_is_on_disk_and_not_before() {
+        let desk = Desk::new();
+        let mut bell = desk.store.bell();
+        let heard = bell.clone();
+        let (queued, all_queued) = std::sync::mpsc::channel::<()>();
+        let wait = desk.store.0.writer.write(move |_| Ok(all_queued.recv().is_err()));
+        let accepts = join_all((0..5).map(|_| desk.store.accept(request("shop", Repetition::Never))));
+        let meanwhile = desk.store.0.writer.write(move |_| Ok(*heard.borrow()));
+        let sign = async move { drop(queued) };
+        let (_, accepted, meanwhile, ()) = futures_util::future::join4(wait, accepts, meanwhile, sign).await;
+        assert!(accepted.iter().all(Result::is_ok));
+        assert_eq!(meanwhile.unwrap(), 0);
+        assert_eq!(*bell.borrow_and_update(), 5);
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_what_was_written_can_be_read_and_it_goes_on_when_there_is_room() {
+        let desk = Desk::new();
+        let limit = |pages: &'static str| {
+            desk.store.0.writer.write(move |connection| {
+                let sql = format!("PRAGMA max_page_count = {pages}");
+                Ok(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?)
+            })
+        };
+        let full = limit("1").await.unwrap();
+        assert!(full > 1, "SQLite sets it to what is in use");
+
+        let (mut kept, mut refused): (Vec<Deployment>, usize) = (Vec::new(), 0);
+        while refused == 0 {
+            let all = join_all((0..40).map(|_| desk.store.accept(request("shop", Repetition::Never)))).await;
+            for acceptance in all {
+                match acceptance {
+                    Ok(Acceptance::New(deployment)) => kept.push(deployment),
+                    Err(error) if error.is_full() => refused += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        kept.sort_by_key(|deployment| deployment.order);
+        assert_eq!(desk.store.unfinished().await.unwrap(), kept);
+        assert_eq!(*desk.store.bell().borrow(), i64::try_from(kept.len()).unwrap());
+
+        limit("1000000").await.unwrap();
+        kept.push(desk.new_one("shop").await);
+        let desk = desk.reopen();
+        assert_eq!(desk.store.unfinished().await.unwrap(), kept);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_died_leaves_nobody_waiting() {
+        let desk = Desk::new();
+        let died = desk.store.0.writer.write::<()>(|_| panic!("on purpose")).await;
+        assert!(matches!(died, Err(StoreError::Closed)), "{died:?}");
+        let refused = desk.store.accept(request("shop", Repetition::Never)).await;
+        assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    }
 }
