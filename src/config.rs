@@ -23,6 +23,8 @@ mod tree;
 mod value;
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod testbed;
 
 pub use problem::{LoadError, Position, Problem};

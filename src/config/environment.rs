@@ -1,4 +1,4 @@
-//! What the environment says: `WINDLASS_…` overrides single settings, and a few names of others are heeded.
+//! What the environment says: `WINDLASS_…` overrides single settings.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,12 +17,6 @@ pub(super) struct Environment {
     overrides: HashMap<String, String>,
     /// `CREDENTIALS_DIRECTORY`, which systemd sets.
     pub(super) credentials: Option<PathBuf>,
-    /// `DOCKER_HOST`, as for the engine's own command.
-    pub(super) docker_host: Option<String>,
-    /// `DOCKER_CONFIG`, likewise.
-    pub(super) docker_config: Option<PathBuf>,
-    /// `HOME`, where the engine's own command has its configuration.
-    pub(super) home: Option<PathBuf>,
 }
 
 const PREFIX: &str = "WINDLASS_";
@@ -59,9 +53,6 @@ impl Environment {
             }
             match name.as_str() {
                 "CREDENTIALS_DIRECTORY" => environment.credentials = Some(value.into()),
-                "DOCKER_HOST" => environment.docker_host = value.into_string().ok(),
-                "DOCKER_CONFIG" => environment.docker_config = Some(value.into()),
-                "HOME" => environment.home = Some(value.into()),
                 _ if name.starts_with(PREFIX) && !OF_THE_COMMAND.contains(&name.as_str()) => {
                     names.push(name.clone());
                     match value.into_string() {

@@ -1,0 +1,99 @@
+//! Holds the examples at the top of the repository to what is true: they load, they name every key, and the
+//! defaults that they state are the defaults.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::raw;
+use super::testbed::Testbed;
+use crate::auth::{Key, Scheme};
+
+const HOST: &str = include_str!("../../config.example.toml");
+const PROJECT: &str = include_str!("../../project.example.toml");
+
+/// The example with every setting in force: `#key` becomes `key`, and `# text` stays what it is.
+fn in_force(example: &str) -> String {
+    let in_force = example.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => setting,
+        _ => line,
+    });
+    in_force.collect::<Vec<_>>().join("\n")
+}
+
+/// Every key that a table of the configuration may have, as serde lists them for one that it may not have.
+fn keys_of<T: DeserializeOwned>() -> Vec<String> {
+    let error = toml::from_str::<T>("nothing_like_it = 1").err().unwrap();
+    error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+}
+
+fn assert_names_all<T: DeserializeOwned>(table: &Value) {
+    for key in keys_of::<T>() {
+        assert!(table.get(&key).is_some(), "{key} is not in the example");
+    }
+}
+
+#[test]
+fn the_examples_load_as_they_are_and_mean_the_defaults() {
+    let key = Key::generate(Scheme::Standard).unwrap();
+    let testbed = Testbed::new()
+        .file("config.toml", HOST)
+        .file("projects.d/shop.toml", PROJECT)
+        .secret("keys/shop-ci.key", &key, 0o600);
+    let settings = testbed.settings(&[]);
+    assert_eq!(settings.projects.len(), 1);
+    assert_eq!(toml::from_str::<raw::Host>(HOST).unwrap(), raw::Host::default());
+}
+
+#[test]
+fn the_example_of_config_toml_states_every_key_with_its_default() {
+    let text = in_force(HOST);
+    let all: Table = text.parse().unwrap();
+    let all = Value::Table(all);
+    for key in keys_of::<raw::Host>().into_iter().filter(|key| key != "projects") {
+        assert!(all.get(&key).is_some(), "{key} is not in the example");
+    }
+    assert_names_all::<raw::Limits>(&all["limits"]);
+    assert_names_all::<raw::Engine>(&all["engine"]);
+    assert_names_all::<raw::Registry>(&all["registries"]["ghcr.io"]);
+
+    let stated: raw::Host = toml::from_str(&text).unwrap();
+    assert!(stated.metrics_listen.is_some() && stated.engine.host.is_some() && stated.registries.len() == 1);
+    let with_a_default = raw::Host {
+        metrics_listen: None,
+        engine: raw::Engine::default(),
+        registries: std::collections::BTreeMap::new(),
+        ..stated
+    };
+    assert_eq!(with_a_default, raw::Host::default());
+}
+
+#[test]
+fn the_example_of_a_project_states_every_key_with_its_default() {
+    let text = in_force(PROJECT);
+    let all: Table = text.parse().unwrap();
+    let shop = &all["projects"]["shop"];
+    assert_names_all::<raw::Project>(shop);
+    assert_names_all::<raw::Key>(&shop["keys"][0]);
+    assert_names_all::<raw::Scope>(&shop["keys"][0]["scope"]);
+    assert_names_all::<raw::Compose>(&shop["compose"]);
+    assert_names_all::<raw::Health>(&shop["health"]);
+
+    let stated: raw::ProjectFile = toml::from_str(&text).unwrap();
+    let stated = stated.projects.into_values().next().unwrap();
+    let [key] = &*stated.keys else { panic!("one key is an example, more are a pattern") };
+    assert_eq!(key.scope, raw::Scope::default());
+    let examples = stated.health.clone();
+    let default = raw::Project {
+        images: stated.images.clone(),
+        keys: stated.keys.clone(),
+        compose: stated.compose.clone(),
+        health: raw::Health {
+            http: examples.http,
+            tcp: examples.tcp,
+            command: examples.command,
+            ..raw::Health::default()
+        },
+        ..raw::Project::default()
+    };
+    assert_eq!(stated, default);
+}
