@@ -17,6 +17,7 @@ mod part;
 mod problem;
 mod project;
 mod raw;
+mod registries;
 mod secret_file;
 mod settings;
 mod tree;

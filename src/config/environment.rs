@@ -131,7 +131,7 @@ mod tests {
         let file = "concurrency = 3\nlisten = '127.0.0.1:1'\n[limits]\nqueue = 4\nbody = '2MiB'\n[registries.'a.b']\n\
                     username = 'u'\npassword_file = 'p'\n";
         let testbed = Testbed::new().secret("p", "password", 0o600).file("config.toml", file);
-        let settings = testbed.settings(&[
+        let loaded = testbed.load(&[
             ("WINDLASS_LISTEN", "[::1]:2"),
             ("WINDLASS_METRICS_LISTEN", "127.0.0.1:3"),
             ("WINDLASS_DRAIN_TIMEOUT", "5s"),
@@ -143,13 +143,15 @@ mod tests {
             ("WINDLASS_SOCKET", "/tmp/s"),
             ("WINDLASS_ENGINE__HOST", "unix:///x"),
         ]);
+        let (settings, _) = loaded.unwrap();
         assert_eq!(settings.listen.to_string(), "[::1]:2");
         assert_eq!(settings.metrics_listen.unwrap().port(), 3);
         assert_eq!(settings.concurrency, 7);
         assert_eq!(format!("{:?}", settings.drain_timeout), "5s");
         assert_eq!((settings.limits.queue, settings.limits.connections), (8, 9));
         assert_eq!(format!("{:?} {:?}", settings.limits.header_timeout, settings.limits.body_timeout), "1s 2s");
-        assert_eq!(settings.limits.body, 2 << 20, "what is not overridden stays");
+        assert_eq!(settings.machine.docker_host.as_deref(), Some("unix:///x"));
+        assert_eq!((settings.limits.body, settings.machine.registries.len()), (2 << 20, 1), "the others stay");
     }
 
     #[test]
@@ -180,7 +182,7 @@ mod tests {
             ("WINDLASS_ENGINE__HOST", "ssh://host"),
         ]);
         assert_snapshot!(problems, @r#"
-        environment: WINDLASS_CONCURRENCY: must be at least 1, not 0
+        environment: WINDLASS_CONCURRENCY: must be from 1 to 100000, not 0
         environment: WINDLASS_ENGINE__HOST: "ssh://host" is not where the engine listens, such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375"
         environment: WINDLASS_LIMITS_BODY: unknown variable; did you mean `WINDLASS_LIMITS__BODY`?
         environment: WINDLASS_LIMITS__BODY: a size has a unit: write "1024B", "1024KiB" or "1024MiB"

@@ -35,10 +35,11 @@ fn assert_names_all<T: DeserializeOwned>(table: &Value) {
 #[test]
 fn the_examples_load_as_they_are_and_mean_the_defaults() {
     let key = Key::generate(Scheme::Standard).unwrap();
-    let testbed = Testbed::new()
-        .file("config.toml", HOST)
-        .file("projects.d/shop.toml", PROJECT)
-        .secret("keys/shop-ci.key", &key, 0o600);
+    let testbed = Testbed::new().file("config.toml", HOST).file("projects.d/shop.toml", PROJECT).secret(
+        "keys/shop-ci.key",
+        &key,
+        0o600,
+    );
     let settings = testbed.settings(&[]);
     assert_eq!(settings.projects.len(), 1);
     assert_eq!(toml::from_str::<raw::Host>(HOST).unwrap(), raw::Host::default());

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,12 +13,18 @@ use super::environment::Environment;
 use super::part::Part;
 use super::problem::{LoadError, Problem};
 use super::project::path_of;
-use super::raw;
 use super::secret_file::SecretFiles;
 use super::settings::{DEFAULT_PATH, Limits, Settings};
 use super::value::FilePath;
+use super::{raw, registries};
 use crate::deploy::catalog::Catalog;
+use crate::host::machine::MachineSettings;
 use crate::model::{ProjectName, Timestamp};
+
+/// More would only wait for each other.
+const MOST_THREADS: usize = 4;
+/// Fewer files are read before a thread has started.
+const LEAST_SHARE: usize = 50;
 
 /// As [`Settings::load`] says.
 pub(super) fn load(
@@ -41,9 +49,10 @@ pub(super) fn load(
             Err(problem) => problems.push(problem),
         }
     }
+    let registries = registries::read(&document, host.registries, &secrets, &mut problems_of_host);
     let mut parts = vec![Part::new(document, problems_of_host, projects, &secrets, now)];
-    for file in project_files(&directory.join("projects.d"), &mut problems) {
-        parts.extend(Part::read(file, &secrets, now).map_err(|problem| problems.push(problem)));
+    for part in read_all(&project_files(&directory.join("projects.d"), &mut problems), &secrets, now) {
+        parts.extend(part.map_err(|problem| problems.push(problem)));
     }
     let mut warnings = Vec::new();
     for part in &mut parts {
@@ -51,6 +60,9 @@ pub(super) fn load(
         warnings.append(&mut part.warnings);
     }
     find_shared_secrets(&parts, &mut problems);
+    if let Some(main) = parts.first() {
+        registries::warn_of_unused(&registries, &parts, &main.document, &mut warnings);
+    }
     let (projects, files) = gather(parts, &mut problems);
 
     let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
@@ -68,6 +80,7 @@ pub(super) fn load(
             header_timeout: host.limits.header_timeout.0,
             body_timeout: host.limits.body_timeout.0,
         },
+        machine: MachineSettings { docker_host: host.engine.host.map(|host| host.0), registries, docker_config: None },
         projects,
         files,
     };
@@ -111,6 +124,21 @@ fn project_files(directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> 
     }
     files.sort();
     files
+}
+
+/// Reads the files in their order, on several threads when there are many: nearly all of the time is spent on opening
+/// them, and a start is waited for.
+fn read_all(files: &[PathBuf], secrets: &SecretFiles, now: Timestamp) -> Vec<Result<Part, Problem>> {
+    let read = |files: &[PathBuf]| files.iter().map(|file| Part::read(file, secrets, now)).collect::<Vec<_>>();
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    let share = files.len().div_ceil(threads).max(LEAST_SHARE);
+    if files.len() <= share {
+        return read(files);
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = files.chunks(share).map(|files| scope.spawn(move || read(files))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 /// A secret in two places is a key that one of its holders can use elsewhere.
@@ -300,12 +328,12 @@ username = 5
 "#), @r#"
 config.toml:2:1: listn: unknown key; did you mean `listen`?
 config.toml:3:18: metrics_listen: ":9011" is not an IP address and a port, such as "127.0.0.1:9010" or "[::]:9010"
-config.toml:4:15: concurrency: expected a number from 1, not string "x"
+config.toml:4:15: concurrency: expected a number from 1 to 100000, not string "x"
 config.toml:5:17: drain_timeout: a duration has a unit: write "10s"
 config.toml:6:13: state_dir: "" is not a path
 config.toml:8:1: limits.boddy: unknown key; did you mean `body`?
 config.toml:9:8: limits.body: "1MB" is not a size with its unit, such as "64KiB" or "1MiB"; the units are B, KiB, MiB and GiB
-config.toml:10:9: limits.queue: must be at least 1, not 0
+config.toml:10:9: limits.queue: must be from 1 to 100000, not 0
 config.toml:12:8: engine.host: "ssh://host" is not where the engine listens, such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375"
 config.toml:13:13: registries."https://ghcr.io": "https://ghcr.io" is not the host of a registry, such as "ghcr.io" or "registry.example.com:5000"
 config.toml:17:12: registries."ghcr.io".username: expected a text in quotes, not integer `5`
@@ -357,7 +385,7 @@ projects.d/shop.toml:4:20: projects.shop.tags[1]: an empty pattern matches no ta
 projects.d/shop.toml:5:18: projects.shop.allow_untagged: expected true or false, not string "yes"
 projects.d/shop.toml:6:1: projects.shop.tiemout: unknown key; did you mean `timeout`?
 projects.d/shop.toml:7:11: projects.shop.timeout: must be longer than nothing
-projects.d/shop.toml:8:8: projects.shop.keep: must be at least 1, not 0
+projects.d/shop.toml:8:8: projects.shop.keep: must be from 1 to 100000, not 0
 projects.d/shop.toml:9:1: projects.shop.compose: `directory` is missing
 projects.d/shop.toml:10:9: projects.shop.compose.files: expected a list, not string "compose.yaml"
 projects.d/shop.toml:11:16: projects.shop.compose.project_name: "Shop" is not a name of a-z, 0-9, `_` and `-` that begins with a letter or digit, as Compose wants it
@@ -481,6 +509,19 @@ projects.d/shop.toml:22:18: projects.blog.health.command: needs a program, such 
                 assert!(!format!("{error} {error:?} {error:#?}").contains(CANARY), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn many_files_are_read_as_one_would_be_and_told_in_their_order() {
+        let mut testbed = Testbed::new();
+        for i in 0..LEAST_SHARE * MOST_THREADS + 7 {
+            let project =
+                format!("projects.p{i} = {{ images = ['a.b/c'], compose.directory = '/', keep = {} }}", i % 100);
+            testbed = testbed.file(&format!("projects.d/{i:03}.toml"), &project);
+        }
+        let problems = testbed.problems();
+        let told: Vec<_> = problems.lines().filter_map(|line| line.split(':').next()).collect();
+        assert_eq!(told, ["projects.d/000.toml", "projects.d/100.toml", "projects.d/200.toml"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One file with projects, as far as it could be understood.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::document::Document;
 use super::key_path::KeyPath;
@@ -36,8 +36,8 @@ pub(super) struct UsedSecret {
 
 impl Part {
     /// Reads a file of `projects.d`.
-    pub(super) fn read(file: PathBuf, secrets: &SecretFiles, now: Timestamp) -> Result<Self, Problem> {
-        let document = Document::read(file)?;
+    pub(super) fn read(file: &Path, secrets: &SecretFiles, now: Timestamp) -> Result<Self, Problem> {
+        let document = Document::read(file.to_owned())?;
         let mut problems = Vec::new();
         let raw: raw::ProjectFile = document.parse(&mut problems);
         for problem in &mut problems {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::load::load;
 use super::problem::{LoadError, Problem};
 use crate::deploy::catalog::Catalog;
+use crate::host::machine::MachineSettings;
 use crate::model::{ProjectName, Timestamp};
 
 /// Where `config.toml` is unless somebody says otherwise.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// What a caller may use up.
     pub limits: Limits,
+    /// How the machine is reached.
+    pub machine: MachineSettings,
     /// The projects, with their keys.
     pub projects: Catalog,
     /// Which file each project is from.

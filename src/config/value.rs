@@ -67,7 +67,7 @@ pub(super) struct Pause(pub(super) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size(pub(super) usize);
 
-/// How many, at least one.
+/// How many, at least one and at most [`MOST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Count(pub(super) usize);
 
@@ -85,6 +85,8 @@ pub(super) struct FilePath(pub(super) PathBuf);
 
 written!(Deadline, Pause, Size, ListenAddress, FilePath);
 
+/// No queue or number of connections means more; what is counted with it may overflow beyond.
+const MOST: usize = 100_000;
 const A_DURATION: &str = r#"a duration with its unit, such as "10s" or "1m 30s""#;
 /// What is longer is a slip: to humantime `10M` is ten months.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -163,12 +165,12 @@ impl<'de> Deserialize<'de> for Count {
             type Value = Count;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number from 1")
+                write!(f, "a number from 1 to {MOST}")
             }
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
-                let count = usize::try_from(number).ok().filter(|count| *count > 0);
-                count.map(Count).ok_or_else(|| E::custom(format!("must be at least 1, not {number}")))
+                let count = usize::try_from(number).ok().filter(|count| (1..=MOST).contains(count));
+                count.map(Count).ok_or_else(|| E::custom(format!("must be from 1 to {MOST}, not {number}")))
             }
         }
         deserializer.deserialize_i64(Number)
@@ -280,10 +282,11 @@ mod tests {
     fn a_count_is_a_number_from_one() {
         assert_eq!(read("1"), Ok(Count(1)));
         for (value, why) in [
-            ("0", "must be at least 1, not 0"),
-            ("-3", "must be at least 1, not -3"),
-            ("\"2\"", "invalid type: string \"2\", expected a number from 1"),
-            ("2.5", "invalid type: floating point `2.5`, expected a number from 1"),
+            ("0", "must be from 1 to 100000, not 0"),
+            ("-3", "must be from 1 to 100000, not -3"),
+            ("100001", "must be from 1 to 100000, not 100001"),
+            ("\"2\"", "invalid type: string \"2\", expected a number from 1 to 100000"),
+            ("2.5", "invalid type: floating point `2.5`, expected a number from 1 to 100000"),
         ] {
             assert_eq!(read::<Count>(value), Err(why.to_owned()), "{value}");
         }
