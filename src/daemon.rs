@@ -54,8 +54,10 @@ pub struct Daemon {
     catalog: watch::Sender<Arc<Catalog>>,
     readiness: watch::Sender<Readiness>,
     tasks: TaskTracker,
+    connections: TaskTracker,
     closing: CancellationToken,
     aborting: CancellationToken,
+    hanging_up: CancellationToken,
     drain_timeout: Duration,
 }
 
@@ -118,8 +120,10 @@ impl Daemon {
             catalog,
             readiness,
             tasks,
+            connections: TaskTracker::new(),
             closing,
             aborting,
+            hanging_up: CancellationToken::new(),
             drain_timeout: settings.drain_timeout,
         };
         daemon.serve_on(hook_listener.into(), http::hooks(app.clone()), limits);
@@ -132,8 +136,8 @@ impl Daemon {
     }
 
     fn serve_on(&self, listener: http::Listener, router: http::Router, limits: http::Limits) {
-        let (tasks, closing) = (self.tasks.clone(), self.closing.clone());
-        self.tasks.spawn(async move { http::serve(listener, router, limits, &tasks, closing).await });
+        let (connections, stop) = (self.connections.clone(), self.hanging_up.clone());
+        self.connections.spawn(async move { http::serve(listener, router, limits, &connections, stop).await });
     }
 
     /// Where hooks are taken.
@@ -184,6 +188,10 @@ impl Daemon {
             self.aborting.cancel();
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.tasks.wait()).await;
         }
+        // Only now: whoever asks meanwhile is told that windlass is being stopped, and to come back.
+        self.hanging_up.cancel();
+        self.connections.close();
+        let _ = tokio::time::timeout(ABORT_TIMEOUT, self.connections.wait()).await;
         // A socket that nobody listens on would make clients wait for an answer that never comes.
         let _ = std::fs::remove_file(&self.socket);
         drop(self.runner);
