@@ -56,6 +56,22 @@ pub struct Limits {
 }
 
 impl Settings {
+    /// The keys whose value differs in `anew` and that are read only when windlass starts.
+    #[must_use]
+    pub fn fixed_at_start(&self, anew: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("listen", self.listen != anew.listen),
+            ("metrics_listen", self.metrics_listen != anew.metrics_listen),
+            ("socket", self.socket != anew.socket),
+            ("state_dir", self.state_dir != anew.state_dir),
+            ("concurrency", self.concurrency != anew.concurrency),
+            ("drain_timeout", self.drain_timeout != anew.drain_timeout),
+            ("limits", self.limits != anew.limits),
+            ("engine.host", self.machine.docker_host != anew.machine.docker_host),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
     /// Reads everything anew: `config.toml` at `path` or at its usual place, the projects beside it, their keys, and
     /// what `environment` overrides. Also returns what is probably not meant, though it can be used.
     ///

@@ -25,14 +25,23 @@ pub async fn serve(config: Option<&Path>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
 
-    let machine = Arc::new(Machine::new(crate::host::machine::MachineSettings::default()));
-    let daemon = Daemon::start(settings, Outside::real(machine.clone())).await?;
+    let machine = Arc::new(Machine::new(settings.machine.clone()));
+    let daemon = Daemon::start(settings.clone(), Outside::real(machine.clone())).await?;
     tracing::info!(hooks = %daemon.hooks(), socket = %daemon.socket().display(), "ready");
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => daemon.reload(load()),
+            _ = hang_up.recv() => {
+                let loaded = load();
+                if let Ok((anew, _)) = &loaded {
+                    machine.reconfigure(anew.machine.clone());
+                    for key in settings.fixed_at_start(anew) {
+                        tracing::warn!("`{key}` has changed; it takes effect when windlass is started again");
+                    }
+                }
+                daemon.reload(loaded);
+            }
         }
     }
     daemon.stop().await;

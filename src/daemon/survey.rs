@@ -30,7 +30,7 @@ impl Survey {
 
 /// Asks the machine about everything that `settings` name. Changes nothing.
 pub async fn survey(settings: &Settings) -> Survey {
-    let machine = Machine::new(MachineSettings::default());
+    let machine = Machine::new(settings.machine.clone());
     let engine = machine.engine().await.map_err(|error| error.to_string());
     let mut names: Vec<_> = settings.projects.iter().collect();
     names.sort_by_key(|(name, _)| (*name).clone());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -35,7 +36,7 @@ pub struct RegistryCredentials {
 /// All that is known on this host.
 #[derive(Debug)]
 pub(crate) struct Vault {
-    configured: BTreeMap<String, RegistryCredentials>,
+    configured: RwLock<BTreeMap<String, RegistryCredentials>>,
     docker_config: PathBuf,
 }
 
@@ -98,13 +99,21 @@ impl fmt::Debug for Password {
 impl Vault {
     /// `docker_config` is the directory that Docker's own `config.json` is in.
     pub(crate) const fn new(configured: BTreeMap<String, RegistryCredentials>, docker_config: PathBuf) -> Self {
-        Self { configured, docker_config }
+        Self { configured: RwLock::new(configured), docker_config }
+    }
+
+    /// Takes over credentials that were configured anew.
+    pub(crate) fn replace(&self, configured: BTreeMap<String, RegistryCredentials>) {
+        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
+    fn configured(&self, host: &str) -> Option<RegistryCredentials> {
+        self.configured.read().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
     /// Who to be to `host`. Files and helpers are asked each time: cloud credentials live for hours only.
     pub(crate) async fn login(&self, host: &str) -> Login {
-        if let Some(known) = self.configured.get(host) {
-            let (username, password) = (known.username.clone(), known.password.clone());
+        if let Some(RegistryCredentials { username, password }) = self.configured(host) {
             return Login::User { username, password, origin: "config.toml".to_owned() };
         }
         let file = self.docker_config.join("config.json");

@@ -60,6 +60,11 @@ impl Machine {
         }
     }
 
+    /// Takes over registry credentials that were configured anew. Which engine is driven stays as it was.
+    pub fn reconfigure(&self, settings: MachineSettings) {
+        self.vault.replace(settings.registries);
+    }
+
     /// Which engine answers.
     ///
     /// # Errors
