@@ -129,12 +129,13 @@ mod tests {
         let (root, files) = places();
         let beside = root.path().join("projects.d");
         let read = || files.read(Path::new("ci.key"), &beside);
+        let places = ["credentials", "projects.d", "keys"].map(|place| root.path().join(place).join("ci.key"));
         let Err(SecretFileError::Missing { looked_for }) = read() else { panic!("there is none yet") };
-        assert_eq!(looked_for.len(), 3);
-        for directory in looked_for.iter().rev() {
-            put(directory, directory.display().to_string(), 0o600);
+        assert_eq!(looked_for, places);
+        for place in places.iter().rev() {
+            put(place, place.display().to_string(), 0o600);
             let (found, text) = read().unwrap();
-            assert_eq!((found.clone(), text.as_str()), (directory.clone(), &*directory.display().to_string()));
+            assert_eq!((&found, text.as_str()), (place, &*place.display().to_string()));
         }
     }
 
