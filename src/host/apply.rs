@@ -5,18 +5,18 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::compose::{ComposeCommand, Model, ModelService};
-use super::container::ContainerFacts;
+use super::container::{ContainerFacts, State};
 use super::credentials::Vault;
 use super::dependencies::{Needed, Readiness, missing, readiness};
 use super::docker::Engine;
+use super::watch::{LOG_LINES, WITNESSES};
 use super::{HostError, Narrator};
+use crate::deploy::event::Evidence;
 use crate::lanes::Lease;
 use crate::model::ImageReference;
 
 /// Between two looks at a service that others wait for.
 const LOOK: Duration = Duration::from_millis(100);
-/// How many lines of its log are evidence when it does not come up.
-const LOG_LINES: usize = 50;
 
 /// What it takes.
 pub(crate) struct Apply<'a> {
@@ -36,8 +36,34 @@ impl Apply<'_> {
         for needed in missing(model, &before, services) {
             self.bring_up(model, &needed).await?;
         }
-        self.compose.up(&scales(model, &before, services), services, self.limit, self.narrator).await?;
-        self.rejoin(model, &before, services).await
+        let applied = async {
+            self.compose.up(&scales(model, &before, services), services, self.limit, self.narrator).await?;
+            self.rejoin(model, &before, services).await
+        };
+        match applied.await {
+            Err(error @ HostError::Compose { .. }) => Err(self.explain(error, model, services).await),
+            result => result,
+        }
+    }
+
+    /// What Compose says when a container does not come up is seldom why. The container knows.
+    async fn explain(&self, error: HostError, model: &Model, services: &[String]) -> HostError {
+        let Ok(containers) = self.engine.containers(&model.name).await else { return error };
+        let is_broken = |container: &ContainerFacts| services.contains(&container.service) && !container.works();
+        let mut broken: Vec<ContainerFacts> = containers.into_iter().filter(is_broken).collect();
+        // One that was never started waited for another one that failed.
+        broken.sort_by_key(|container| container.state == State::Created && container.error.is_empty());
+        let Some(first) = broken.first() else { return error };
+        let reason = format!("{error}; {} is {}", first.name, first.state_words());
+        HostError::Unhealthy { reason, evidence: self.evidence(&broken).await }
+    }
+
+    async fn evidence(&self, containers: &[ContainerFacts]) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        for container in containers.iter().take(WITNESSES) {
+            evidence.push(container.evidence(self.engine.log_tail(&container.id, LOG_LINES).await));
+        }
+        evidence
     }
 
     /// Starts one service that others need, and waits until it has done what they need.
@@ -82,11 +108,8 @@ impl Apply<'_> {
     }
 
     async fn failure(&self, reason: String, containers: &[ContainerFacts], service: &str) -> HostError {
-        let mut evidence = Vec::new();
-        for container in containers.iter().filter(|container| container.service == service) {
-            evidence.push(container.evidence(self.engine.log_tail(&container.id, LOG_LINES).await));
-        }
-        HostError::Unhealthy { reason, evidence }
+        let own = containers.iter().filter(|container| container.service == service).cloned();
+        HostError::Unhealthy { reason, evidence: self.evidence(&own.collect::<Vec<_>>()).await }
     }
 
     /// Replaces the containers that lived in a namespace of one that was replaced: they would be cut off for good.

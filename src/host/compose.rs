@@ -190,7 +190,7 @@ fn failed(command: &'static str, reason: &str) -> HostError {
 }
 
 fn refused(command: &'static str, output: &Output) -> HostError {
-    let said = output.stderr.last_lines(5);
+    let said = essence(&String::from_utf8_lossy(output.stderr.bytes()));
     if said.contains("Cannot connect to the Docker daemon") {
         return HostError::EngineAway { reason: said };
     }
@@ -199,6 +199,30 @@ fn refused(command: &'static str, output: &Output) -> HostError {
     }
     let code = output.status.code().map_or_else(|| output.status.to_string(), |code| format!("exit code {code}"));
     failed(command, &if said.is_empty() { code } else { said })
+}
+
+/// The last lines of what Compose said, without its progress.
+fn essence(said: &str) -> String {
+    let is_progress = |line: &str| {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        let kind = matches!(first, "Container" | "Network" | "Volume" | "Image" | "Service");
+        let state = words.nth(1).unwrap_or_default();
+        // `Container shop-api-1  Recreated`, but not `Container shop-api-1 Error: …`.
+        kind && words.next().is_none() && state.ends_with(['d', 'g', 'e', 'y'])
+    };
+    let mut lines: Vec<&str> =
+        said.lines().map(str::trim).filter(|line| !line.is_empty() && !is_progress(line)).collect();
+    // It says some things twice: of the container, and in the end.
+    if let Some(last) = lines.last().copied() {
+        let count = lines.len();
+        let mut index = 0;
+        lines.retain(|line| {
+            index += 1;
+            index == count || !line.ends_with(last)
+        });
+    }
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("; ")
 }
 
 #[cfg(test)]
@@ -246,6 +270,15 @@ pub(crate) mod tests {
             "compose --ansi never --file /srv/shop/compose.yaml --file /srv/shop/prod.yaml --project-name store \
              --profile web --env-file /srv/shop/prod.env config"
         );
+    }
+
+    #[test]
+    fn what_compose_says_is_told_from_its_progress() {
+        let said = " Network shop_default  Created\n Container shop-db-1  Recreate\n Container shop-db-1  Healthy\n\
+            Container shop-api-1  Error response from daemon: no\nservice \"migrate\" didn't complete successfully: exit 7\n";
+        let expected = "Container shop-api-1  Error response from daemon: no; \
+            service \"migrate\" didn't complete successfully: exit 7";
+        assert_eq!(essence(said), expected);
     }
 
     #[tokio::test]

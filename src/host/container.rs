@@ -30,11 +30,16 @@ pub(crate) struct ContainerFacts {
     /// How often its restart policy has started it again.
     pub(crate) restarts: i64,
     pub(crate) started_at: String,
+    /// How long it has run, if it runs.
+    pub(crate) uptime: Duration,
     pub(crate) policy: RestartPolicy,
     pub(crate) health: Option<Health>,
     /// The last results of its health check.
     pub(crate) health_log: Vec<String>,
 }
+
+/// What has run for so long after a restart is no longer suspected of falling over again at once.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// What it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +71,18 @@ pub(crate) enum RestartPolicy {
 }
 
 impl ContainerFacts {
-    /// Whether it does its work: running and not unhealthy, or exited with 0.
+    /// Whether it does its work: running, not unhealthy and not about to fall over again, or exited with 0.
     pub(crate) fn works(&self) -> bool {
         match self.state {
-            State::Running => self.health != Some(Health::Unhealthy),
+            State::Running => self.health != Some(Health::Unhealthy) && !self.is_shaky(),
             State::Exited => self.exit_code == 0,
             State::Created | State::Paused | State::Restarting | State::Dead => false,
         }
+    }
+
+    /// Whether its restart policy has just started it again. How often it did so long ago says nothing.
+    pub(crate) fn is_shaky(&self) -> bool {
+        self.restarts > 0 && (self.state == State::Restarting || self.uptime < STEADY)
     }
 
     /// The state as people say it: `healthy`, `exited (1)`, …
@@ -143,6 +153,7 @@ pub(crate) mod tests {
             error: String::new(),
             restarts: 0,
             started_at: "2026-11-20T10:00:01Z".to_owned(),
+            uptime: Duration::from_secs(1),
             policy: RestartPolicy::No,
             health: None,
             health_log: vec![],
@@ -157,6 +168,8 @@ pub(crate) mod tests {
         let killed = ContainerFacts { out_of_memory: true, exit_code: 137, ..crashed.clone() };
         let refused =
             ContainerFacts { state: State::Created, error: "port is already allocated".to_owned(), ..base.clone() };
+        let shaky = ContainerFacts { restarts: 1, ..base.clone() };
+        let recovered = ContainerFacts { uptime: Duration::from_secs(11), ..shaky.clone() };
         let sick = ContainerFacts { health: Some(Health::Unhealthy), ..base.clone() };
         for (container, words, works) in [
             (&base, "running", true),
@@ -164,6 +177,8 @@ pub(crate) mod tests {
             (&looping, "restarting, restarted 3 times, exit code 2", false),
             (&killed, "exited (137), out of memory", false),
             (&refused, "created: port is already allocated", false),
+            (&shaky, "running, restarted once", false),
+            (&recovered, "running, restarted once", true),
             (&sick, "unhealthy", false),
         ] {
             assert_eq!((container.state_words().as_str(), container.works()), (words, works));

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::HostError;
 use super::survey::EngineVersion;
+use crate::model::Clock;
 
 pub(crate) use images::ImageFacts;
 
@@ -32,6 +33,7 @@ const LONG_PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Engine {
     address: String,
     link: Mutex<Option<Link>>,
+    clock: Clock,
 }
 
 #[derive(Debug, Clone)]
@@ -55,8 +57,8 @@ pub(crate) enum Refusal {
 
 impl Engine {
     /// The engine at `address`: `unix:///path` or `tcp://host:port`.
-    pub(crate) fn new(address: String) -> Self {
-        Self { address, link: Mutex::new(None) }
+    pub(crate) const fn new(address: String, clock: Clock) -> Self {
+        Self { address, link: Mutex::new(None), clock }
     }
 
     /// As `DOCKER_HOST` says it.
@@ -279,10 +281,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_away_and_an_address_that_is_none_is_an_error() {
-        let away = Engine::new("unix:///no/such/docker.sock".to_owned()).version().await.unwrap_err();
+        let away = Engine::new("unix:///no/such/docker.sock".to_owned(), Clock::system()).version().await.unwrap_err();
         assert!(away.is_passing(), "{away}");
         assert!(away.to_string().contains("/no/such/docker.sock"), "{away}");
-        let wrong = Engine::new("ssh://host".to_owned()).version().await.unwrap_err();
+        let wrong = Engine::new("ssh://host".to_owned(), Clock::system()).version().await.unwrap_err();
         assert!(!wrong.is_passing() && wrong.to_string().contains("unix:///path"), "{wrong}");
     }
 }

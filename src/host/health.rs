@@ -25,8 +25,10 @@ pub(crate) enum Verdict {
 pub(crate) fn judge(container: &ContainerFacts) -> Verdict {
     let words = container.state_words();
     match (container.state, container.policy) {
-        _ if container.restarts >= LOOP => Verdict::Bad(words),
+        _ if container.restarts >= LOOP && container.is_shaky() => Verdict::Bad(words),
         (State::Running, _) => match container.health {
+            // Nothing but time tells whether it stays up now.
+            None if container.is_shaky() => Verdict::Wait(words),
             None | Some(Health::Healthy) => Verdict::Good,
             Some(Health::Starting) => Verdict::Wait("its health check has not passed yet".to_owned()),
             Some(Health::Unhealthy) => Verdict::Bad(words),
@@ -123,11 +125,16 @@ mod tests {
         let at =
             |state, policy, exit_code, restarts| ContainerFacts { state, policy, exit_code, restarts, ..base.clone() };
         let healthy = |health| ContainerFacts { health: Some(health), ..base.clone() };
+        let for_long = |container| ContainerFacts { uptime: Duration::from_secs(60), ..container };
         let refused = ContainerFacts { error: "no such device".to_owned(), ..at(Created, No, 128, 0) };
         for (container, expected) in [
             (at(Running, Always, 0, 0), "good"),
-            (at(Running, Always, 1, 2), "good"),
+            (at(Running, Always, 1, 2), "wait"),
             (at(Running, Always, 1, 3), "bad"),
+            (for_long(at(Running, Always, 1, 2)), "good"),
+            (for_long(at(Running, Always, 1, 300)), "good"),
+            (ContainerFacts { restarts: 1, ..healthy(Health::Healthy) }, "good"),
+            (ContainerFacts { restarts: 3, ..healthy(Health::Starting) }, "bad"),
             (healthy(Health::Healthy), "good"),
             (healthy(Health::Starting), "wait"),
             (healthy(Health::Unhealthy), "bad"),

@@ -19,7 +19,7 @@ use crate::deploy::plan::{Expected, Source, Step};
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec, Target};
 use crate::lanes::Lease;
-use crate::model::{ImageReference, PinnedImage, ProjectName, Repository};
+use crate::model::{Clock, ImageReference, PinnedImage, ProjectName, Repository};
 
 /// Where the engine is when nobody says so.
 const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
@@ -33,6 +33,8 @@ pub struct MachineSettings {
     pub registries: BTreeMap<String, RegistryCredentials>,
     /// The directory of Docker's own `config.json`; else `$DOCKER_CONFIG`, else `~/.docker`.
     pub docker_config: Option<PathBuf>,
+    /// To tell how long a container has run; else the system's clock.
+    pub clock: Option<Clock>,
 }
 
 /// This machine.
@@ -53,7 +55,10 @@ impl Machine {
         let address = settings.docker_host.or_else(|| variable("DOCKER_HOST"));
         let chosen = settings.docker_config.clone().or_else(|| variable("DOCKER_CONFIG").map(PathBuf::from));
         Self {
-            engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned())),
+            engine: Engine::new(
+                address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()),
+                settings.clock.unwrap_or_else(Clock::system),
+            ),
             vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
             names: Mutex::default(),
@@ -248,7 +253,10 @@ impl Host for Machine {
     }
 
     async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {
-        self.engine.let_go(lease.project(), &spec.images, keep).await
+        self.engine.let_go(lease.project(), &spec.images, keep).await?;
+        // Somebody may have removed what holds the others in the meantime.
+        let others: Vec<Source> = keep.iter().cloned().map(Source::Registry).collect();
+        self.keep(lease.project(), &others).await
     }
 
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError> {

@@ -19,9 +19,9 @@ use crate::deploy::spec::{Health, Probe};
 use crate::model::Digest;
 
 /// How many lines of a container's log are evidence.
-const LOG_LINES: usize = 50;
+pub(crate) const LOG_LINES: usize = 50;
 /// Of how many containers: a service of fifty that fail alike is explained by some.
-const WITNESSES: usize = 5;
+pub(crate) const WITNESSES: usize = 5;
 /// Between two probes that pass, while a release settles.
 const REPROBE: Duration = Duration::from_secs(1);
 

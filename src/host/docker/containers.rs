@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{Engine, Refusal};
 use crate::host::HostError;
 use crate::host::container::{ContainerFacts, Health, RestartPolicy, State};
-use crate::model::one_line;
+use crate::model::{Timestamp, one_line};
 
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
@@ -75,7 +75,7 @@ impl Engine {
         let asked =
             self.ask(|docker| async move { docker.inspect_container(id, None::<InspectContainerOptions>).await });
         match asked.await {
-            Ok(answer) => Ok(Some(facts(answer))),
+            Ok(answer) => Ok(Some(facts(answer, self.clock.now()))),
             Err(refusal) if refusal.is_absence() => Ok(None),
             Err(refusal) => Err(refusal.during("look at a container")),
         }
@@ -132,13 +132,14 @@ impl Engine {
     }
 }
 
-fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
+fn facts(answer: ContainerInspectResponse, now: Timestamp) -> ContainerFacts {
     let config = answer.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
     let state = answer.state.unwrap_or_default();
     let policy = answer.host_config.and_then(|host| host.restart_policy).unwrap_or_default();
     let (health, health_log) = health(&state);
+    let started_at = state.started_at.unwrap_or_default();
     ContainerFacts {
         id: answer.id.unwrap_or_default(),
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
@@ -160,7 +161,8 @@ fn facts(answer: ContainerInspectResponse) -> ContainerFacts {
         out_of_memory: state.oom_killed.unwrap_or(false),
         error: one_line(&state.error.unwrap_or_default(), LONGEST_LINE),
         restarts: answer.restart_count.unwrap_or(0),
-        started_at: state.started_at.unwrap_or_default(),
+        uptime: started_at.parse().map_or(Duration::ZERO, |start| now.since(start)),
+        started_at,
         policy: match policy.name {
             Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::Always,
             Some(RestartPolicyNameEnum::ON_FAILURE) => {
@@ -199,13 +201,14 @@ mod tests {
     #[test]
     fn an_answer_of_the_engine_becomes_facts() {
         let text = r#"{"Id":"c1","Name":"/shop-api-1","RestartCount":2,"Image":"sha256:ab","Created":"2026-11-20T10:00:00Z",
-            "State":{"Status":"restarting","ExitCode":137,"OOMKilled":true,"StartedAt":"s","Health":{"Status":"unhealthy",
+            "State":{"Status":"restarting","ExitCode":137,"OOMKilled":true,"StartedAt":"2026-11-20T10:00:01.5Z","Health":{"Status":"unhealthy",
             "Log":[{"ExitCode":0,"Output":"1"},{"ExitCode":1,"Output":"2"},{"ExitCode":1,"Output":"3"},{"ExitCode":1,"Output":"no\nway\n"}]}},
             "HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":5}},
             "Config":{"Image":"r.io/api:main","StopTimeout":30,"Labels":{"com.docker.compose.service":"api","com.docker.compose.container-number":"2"}}}"#;
-        let facts = facts(serde_json::from_str(text).unwrap());
+        let facts = facts(serde_json::from_str(text).unwrap(), "2026-11-20T10:00:05Z".parse().unwrap());
         assert_eq!((facts.name.as_str(), facts.service.as_str(), facts.number), ("shop-api-1", "api", 2));
         assert_eq!((facts.state, facts.policy), (State::Restarting, RestartPolicy::OnFailure(5)));
+        assert_eq!(facts.uptime, Duration::from_millis(3500));
         assert_eq!(facts.grace, Some(Duration::from_secs(30)));
         assert_eq!(facts.state_words(), "restarting, restarted 2 times, exit code 137");
         assert_eq!(facts.health, Some(Health::Unhealthy));
@@ -230,7 +233,7 @@ mod tests {
             host_config: Some(HostConfig::default()),
             ..ContainerInspectResponse::default()
         };
-        let facts = facts(answer);
+        let facts = facts(answer, Timestamp::from_millis(0));
         assert_eq!((facts.state, facts.health, facts.policy), (State::Running, None, RestartPolicy::No));
     }
 }

@@ -61,13 +61,18 @@ impl Engine {
 
         let mut progress = Progress::default();
         let (mut alive, mut reported) = (Instant::now(), None::<Instant>);
+        let mut said = String::new();
         loop {
             let patience = if progress.is_fetched() { UNPACKING } else { SILENCE };
             let Ok(message) = timeout_at(alive + patience, stream.next()).await else {
-                return Err(Refusal::Stream(format!("no progress for {} s", patience.as_secs())));
+                let said = if said.is_empty() { said } else { format!("; the engine said last: {said}") };
+                return Err(Refusal::Stream(format!("no progress for {} s{said}", patience.as_secs())));
             };
             let Some(message) = message else { break };
-            if progress.take(&message?) {
+            let message = message?;
+            let advanced = progress.take(&message);
+            said = message.status.unwrap_or_default();
+            if advanced {
                 alive = Instant::now();
                 if reported.is_none_or(|reported| reported.elapsed() >= REPORT) {
                     narrator.transfer(progress.transfer());
