@@ -5,6 +5,7 @@ mod images;
 mod keep;
 mod progress;
 mod pull;
+mod raw;
 mod registry;
 
 use std::sync::{Mutex, PoisonError};
@@ -40,6 +41,8 @@ pub(crate) struct Engine {
 struct Link {
     docker: Docker,
     version: EngineVersion,
+    /// What paths begin with: the agreed version.
+    prefix: String,
 }
 
 /// What came back instead of an answer.
@@ -137,7 +140,9 @@ impl Engine {
             architecture: answer.arch.unwrap_or_default(),
         };
         let prefix = format!("/v{}", version.agreed().map_err(Refusal::Odd)?);
-        let link = Link { docker: docker.with_request_modifier(move |request| shape(request, &prefix)), version };
+        let own_prefix = prefix.clone();
+        let docker = docker.with_request_modifier(move |request| shape(request, &own_prefix));
+        let link = Link { docker, version, prefix };
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)
     }
@@ -190,6 +195,12 @@ impl Refusal {
     /// Whether what was asked for is not there.
     fn is_absence(&self) -> bool {
         matches!(self, Self::Status(404, _))
+    }
+
+    /// Whether there is a container of that name already. Podman has no status of its own for it.
+    fn is_name_taken(&self) -> bool {
+        matches!(self, Self::Status(409, _))
+            || matches!(self, Self::Status(500, message) if message.contains("already in use"))
     }
 
     fn at(self, address: &str) -> Self {

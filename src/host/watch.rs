@@ -149,15 +149,21 @@ impl Watch<'_> {
         Ok(good)
     }
 
-    /// The failure for `reason`, with what the containers said last: those that do not work first.
+    /// The failure for `reason`, with what the containers said last: those that do not work, if it is about them.
     async fn failure(&self, reason: String, containers: &[ContainerFacts]) -> HostError {
-        let mut witnesses: Vec<&ContainerFacts> = containers.iter().collect();
-        witnesses.sort_by_key(|container| match judge(container) {
-            Verdict::Bad(_) => 0,
-            Verdict::Wait(_) => 1,
-            Verdict::Good => 2,
-        });
-        let evidence = witnesses.into_iter().take(WITNESSES).map(|container| self.evidence(container));
+        let mut witnesses: Vec<(u8, &ContainerFacts)> = containers
+            .iter()
+            .map(|container| match judge(container) {
+                Verdict::Bad(_) => (0, container),
+                Verdict::Wait(_) => (1, container),
+                Verdict::Good => (2, container),
+            })
+            .collect();
+        witnesses.sort_by_key(|(rank, _)| *rank);
+        if witnesses.first().is_some_and(|(rank, _)| *rank < 2) {
+            witnesses.retain(|(rank, _)| *rank < 2);
+        }
+        let evidence = witnesses.into_iter().take(WITNESSES).map(|(_, container)| self.evidence(container));
         HostError::Unhealthy { reason, evidence: join_all(evidence).await }
     }
 

@@ -1,18 +1,16 @@
 //! Containers of a Compose project, as the engine describes them, and their logs.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
-use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
-};
-use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, StopContainerOptions,
-};
+use bollard::query_parameters::{LogsOptions, RemoveContainerOptions, StopContainerOptions};
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
+use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::raw::percent_encoded;
 use super::{Engine, Refusal};
 use crate::host::HostError;
 use crate::host::container::{ContainerFacts, Health, RestartPolicy, State};
@@ -49,32 +47,23 @@ impl Engine {
         Ok(projects)
     }
 
-    pub(super) async fn list(&self, labels: Vec<String>) -> Result<Vec<bollard::models::ContainerSummary>, HostError> {
-        let options = ListContainersOptions {
-            all: true,
-            filters: Some([("label".to_owned(), labels)].into()),
-            ..ListContainersOptions::default()
-        };
-        let asked = self.ask(|docker| {
-            let options = options.clone();
-            async move { docker.list_containers(Some(options)).await }
-        });
-        asked.await.map_err(|refusal| refusal.during("list the containers"))
+    /// All containers with these labels.
+    pub(super) async fn list(&self, labels: Vec<String>) -> Result<Vec<Listed>, HostError> {
+        let filters = serde_json::json!({ "label": labels }).to_string();
+        let answer = self.get(&format!("/containers/json?all=true&filters={}", percent_encoded(&filters))).await;
+        answer.map_err(|refusal| refusal.during("list the containers"))
     }
 
     async fn containers_with(&self, labels: Vec<String>) -> Result<Vec<ContainerFacts>, HostError> {
         let listed = self.list(labels).await?;
-        let ids: Vec<String> = listed.into_iter().filter_map(|container| container.id).collect();
-        let looked_at = try_join_all(ids.iter().map(|id| self.container(id))).await?;
+        let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
         // One that was removed in the meantime is none.
         Ok(looked_at.into_iter().flatten().collect())
     }
 
     /// One container, if it exists.
     pub(crate) async fn container(&self, id: &str) -> Result<Option<ContainerFacts>, HostError> {
-        let asked =
-            self.ask(|docker| async move { docker.inspect_container(id, None::<InspectContainerOptions>).await });
-        match asked.await {
+        match self.get(&format!("/containers/{id}/json")).await {
             Ok(answer) => Ok(Some(facts(answer, self.clock.now()))),
             Err(refusal) if refusal.is_absence() => Ok(None),
             Err(refusal) => Err(refusal.during("look at a container")),
@@ -132,108 +121,173 @@ impl Engine {
     }
 }
 
-fn facts(answer: ContainerInspectResponse, now: Timestamp) -> ContainerFacts {
+/// A container as a list shows it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct Listed {
+    pub(super) id: String,
+    #[serde(rename = "ImageID")]
+    pub(super) image_id: String,
+    pub(super) labels: Option<HashMap<String, String>>,
+}
+
+/// A container as it is inspected. The engine leaves out, or writes as `null`, what it has nothing to say about.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Inspected {
+    id: String,
+    name: String,
+    image: String,
+    created: String,
+    restart_count: i64,
+    state: InspectedState,
+    host_config: Option<InspectedHost>,
+    config: Option<InspectedConfig>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedState {
+    status: String,
+    exit_code: i64,
+    #[serde(rename = "OOMKilled")]
+    out_of_memory: bool,
+    error: String,
+    started_at: String,
+    health: Option<InspectedHealth>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedHealth {
+    status: String,
+    log: Option<Vec<InspectedCheck>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedCheck {
+    exit_code: i64,
+    output: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedHost {
+    restart_policy: Option<InspectedPolicy>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedPolicy {
+    name: String,
+    maximum_retry_count: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedConfig {
+    image: String,
+    labels: Option<HashMap<String, String>>,
+    stop_timeout: Option<u64>,
+}
+
+fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
     let config = answer.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-    let state = answer.state.unwrap_or_default();
     let policy = answer.host_config.and_then(|host| host.restart_policy).unwrap_or_default();
-    let (health, health_log) = health(&state);
-    let started_at = state.started_at.unwrap_or_default();
+    let state = answer.state;
+    let (health, health_log) = state.health.map_or((None, Vec::new()), health);
     ContainerFacts {
-        id: answer.id.unwrap_or_default(),
-        name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        id: answer.id,
+        name: answer.name.trim_start_matches('/').to_owned(),
         service: label(SERVICE),
         number: label(NUMBER).parse().unwrap_or(0),
-        created: answer.created.unwrap_or_default(),
-        image_id: answer.image.unwrap_or_default(),
-        image: config.image.unwrap_or_default(),
-        grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
-        state: match state.status {
-            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => State::Running,
-            Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
-            Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting,
-            Some(ContainerStateStatusEnum::EXITED) => State::Exited,
-            Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD) => State::Dead,
-            Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY) | None => State::Created,
+        created: answer.created,
+        image_id: with_algorithm(answer.image),
+        image: config.image,
+        grace: config.stop_timeout.map(Duration::from_secs),
+        state: match state.status.as_str() {
+            "running" | "stopping" => State::Running,
+            "paused" => State::Paused,
+            "restarting" => State::Restarting,
+            // The latter is Podman's, when it has not cleaned up yet.
+            "exited" | "stopped" => State::Exited,
+            "removing" | "dead" => State::Dead,
+            _ => State::Created,
         },
-        exit_code: state.exit_code.unwrap_or(0),
-        out_of_memory: state.oom_killed.unwrap_or(false),
-        error: one_line(&state.error.unwrap_or_default(), LONGEST_LINE),
-        restarts: answer.restart_count.unwrap_or(0),
-        uptime: started_at.parse().map_or(Duration::ZERO, |start| now.since(start)),
-        started_at,
-        policy: match policy.name {
-            Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::Always,
-            Some(RestartPolicyNameEnum::ON_FAILURE) => {
-                RestartPolicy::OnFailure(policy.maximum_retry_count.unwrap_or(0))
-            }
-            Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => RestartPolicy::No,
+        exit_code: state.exit_code,
+        out_of_memory: state.out_of_memory,
+        error: one_line(&state.error, LONGEST_LINE),
+        restarts: answer.restart_count,
+        uptime: state.started_at.parse().map_or(Duration::ZERO, |start| now.since(start)),
+        started_at: state.started_at,
+        policy: match policy.name.as_str() {
+            "always" | "unless-stopped" => RestartPolicy::Always,
+            "on-failure" => RestartPolicy::OnFailure(policy.maximum_retry_count),
+            _ => RestartPolicy::No,
         },
         health,
         health_log,
     }
 }
 
+/// An image's id. Podman leaves the algorithm out in places.
+pub(super) fn with_algorithm(id: String) -> String {
+    if id.is_empty() || id.contains(':') { id } else { format!("sha256:{id}") }
+}
+
 /// What the health check says, and its last three results.
-fn health(state: &ContainerState) -> (Option<Health>, Vec<String>) {
-    let Some(health) = &state.health else { return (None, Vec::new()) };
-    let status = match health.status {
-        Some(HealthStatusEnum::STARTING) => Some(Health::Starting),
-        Some(HealthStatusEnum::HEALTHY) => Some(Health::Healthy),
-        Some(HealthStatusEnum::UNHEALTHY) => Some(Health::Unhealthy),
-        Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => None,
+fn health(health: InspectedHealth) -> (Option<Health>, Vec<String>) {
+    let status = match health.status.as_str() {
+        "starting" => Some(Health::Starting),
+        "healthy" => Some(Health::Healthy),
+        "unhealthy" => Some(Health::Unhealthy),
+        _ => None,
     };
-    let log = health.log.as_deref().unwrap_or_default();
-    let said = log.get(log.len().saturating_sub(3)..).unwrap_or_default().iter().map(|result| {
-        let output = result.output.as_deref().unwrap_or_default().replace('\n', " ");
-        one_line(&format!("exit code {}: {output}", result.exit_code.unwrap_or(0)), LONGEST_LINE)
+    let log = health.log.unwrap_or_default();
+    let said = log.get(log.len().saturating_sub(3)..).unwrap_or_default().iter().map(|check| {
+        one_line(&format!("exit code {}: {}", check.exit_code, check.output.trim().replace('\n', " ")), LONGEST_LINE)
     });
     (status, said.collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::{ContainerConfig, HealthcheckResult, HostConfig};
-
     use super::*;
+
+    fn read(text: &str) -> ContainerFacts {
+        facts(serde_json::from_str(text).unwrap(), "2026-11-20T10:00:05Z".parse().unwrap())
+    }
 
     #[test]
     fn an_answer_of_the_engine_becomes_facts() {
-        let text = r#"{"Id":"c1","Name":"/shop-api-1","RestartCount":2,"Image":"sha256:ab","Created":"2026-11-20T10:00:00Z",
-            "State":{"Status":"restarting","ExitCode":137,"OOMKilled":true,"StartedAt":"2026-11-20T10:00:01.5Z","Health":{"Status":"unhealthy",
-            "Log":[{"ExitCode":0,"Output":"1"},{"ExitCode":1,"Output":"2"},{"ExitCode":1,"Output":"3"},{"ExitCode":1,"Output":"no\nway\n"}]}},
+        let facts = read(
+            r#"{"Id":"c1","Name":"/shop-api-1","RestartCount":2,"Image":"sha256:ab","Created":"2026-11-20T10:00:00Z",
+            "State":{"Status":"restarting","ExitCode":137,"OOMKilled":true,"StartedAt":"2026-11-20T10:00:01.5Z",
+              "Health":{"Status":"unhealthy","Log":[{"ExitCode":0,"Output":"1"},{"ExitCode":1,"Output":"2"},
+                {"ExitCode":1,"Output":"3"},{"ExitCode":1,"Output":"no\nway\n"}]}},
             "HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":5}},
-            "Config":{"Image":"r.io/api:main","StopTimeout":30,"Labels":{"com.docker.compose.service":"api","com.docker.compose.container-number":"2"}}}"#;
-        let facts = facts(serde_json::from_str(text).unwrap(), "2026-11-20T10:00:05Z".parse().unwrap());
+            "Config":{"Image":"r.io/api:main","StopTimeout":30,
+              "Labels":{"com.docker.compose.service":"api","com.docker.compose.container-number":"2"}}}"#,
+        );
         assert_eq!((facts.name.as_str(), facts.service.as_str(), facts.number), ("shop-api-1", "api", 2));
         assert_eq!((facts.state, facts.policy), (State::Restarting, RestartPolicy::OnFailure(5)));
-        assert_eq!(facts.uptime, Duration::from_millis(3500));
-        assert_eq!(facts.grace, Some(Duration::from_secs(30)));
+        assert_eq!((facts.uptime, facts.grace), (Duration::from_millis(3500), Some(Duration::from_secs(30))));
         assert_eq!(facts.state_words(), "restarting, restarted 2 times, exit code 137");
         assert_eq!(facts.health, Some(Health::Unhealthy));
         assert_eq!(facts.health_log, ["exit code 1: 2", "exit code 1: 3", "exit code 1: no way"]);
     }
 
     #[test]
-    fn a_container_without_a_health_check_has_no_health() {
-        let health = bollard::models::Health {
-            status: Some(HealthStatusEnum::NONE),
-            log: Some(vec![HealthcheckResult::default()]),
-            ..bollard::models::Health::default()
-        };
-        let state = ContainerState {
-            status: Some(ContainerStateStatusEnum::RUNNING),
-            health: Some(health),
-            ..ContainerState::default()
-        };
-        let answer = ContainerInspectResponse {
-            state: Some(state),
-            config: Some(ContainerConfig::default()),
-            host_config: Some(HostConfig::default()),
-            ..ContainerInspectResponse::default()
-        };
-        let facts = facts(answer, Timestamp::from_millis(0));
-        assert_eq!((facts.state, facts.health, facts.policy), (State::Running, None, RestartPolicy::No));
+    fn what_an_engine_leaves_out_or_names_differently_is_no_trouble() {
+        let facts = read(
+            r#"{"Id":"c1","Image":"ab","State":{"Status":"stopped","Health":{"Status":"","Log":null}},
+            "HostConfig":{"RestartPolicy":null},"Config":{"Labels":null,"StopTimeout":null}}"#,
+        );
+        assert_eq!((facts.state, facts.health, facts.policy), (State::Exited, None, RestartPolicy::No));
+        assert_eq!(facts.image_id, "sha256:ab");
+        assert_eq!(read(r#"{"State":{"Status":"a new one"},"HostConfig":null,"Config":null}"#).state, State::Created);
     }
 }

@@ -9,12 +9,12 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerSummary, HealthConfig, HostConfig, Mount, MountType, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HealthConfig, HostConfig, Mount, MountType, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{CreateContainerOptions, ListImagesOptions};
 
-use super::{Engine, ImageFacts, LONG_PATIENCE, Refusal};
+use super::containers::{Listed, with_algorithm};
+use super::{Engine, ImageFacts, LONG_PATIENCE};
 use crate::deploy::plan::Source;
 use crate::host::HostError;
 use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, ProjectName, Repository};
@@ -72,8 +72,9 @@ impl Engine {
             async move { docker.create_container(Some(options), body).await }
         });
         match asked.await {
+            Ok(_) => Ok(()),
             // The name says what it holds: it is held already.
-            Ok(_) | Err(Refusal::Status(409, _)) => Ok(()),
+            Err(refusal) if refusal.is_name_taken() => Ok(()),
             Err(refusal) => Err(refusal.during(&format!("keep {source}"))),
         }
     }
@@ -101,7 +102,11 @@ impl Engine {
     /// The engine's id of `image`, where a container of any project holds it.
     pub(super) async fn kept_image(&self, image: &PinnedImage) -> Result<Option<String>, HostError> {
         let labels = vec![format!("{DIGEST}={}", image.digest), format!("{REPOSITORY}={}", image.image.repository())];
-        Ok(self.list(labels).await?.into_iter().find_map(|container| container.image_id))
+        Ok(self
+            .list(labels)
+            .await?
+            .into_iter()
+            .find_map(|container| Some(with_algorithm(container.image_id)).filter(|id| !id.is_empty())))
     }
 
     /// `image`, with the digest of `reference`'s repository from what is held where the engine has forgotten it.
@@ -112,7 +117,7 @@ impl Engine {
     ) -> Result<LocalImage, HostError> {
         if image.digest.is_none() {
             let containers = self.list(vec![format!("{REPOSITORY}={}", reference.repository())]).await?;
-            let same = |container: &&ContainerSummary| container.image_id.as_deref() == Some(image.id.as_str());
+            let same = |container: &&Listed| with_algorithm(container.image_id.clone()) == image.id.as_str();
             image.digest = containers.iter().find(same).and_then(held).map(|held| held.digest);
         }
         Ok(image)
@@ -129,12 +134,11 @@ impl Engine {
             keep.iter().any(|image| image.image.repository() == repository && image.digest == *digest)
         };
         for container in self.list(vec![format!("{KEEP}={project}")]).await? {
-            let Some(id) = container.id.clone() else { continue };
             let held = held(&container);
             if held.as_ref().is_some_and(|image| is_kept(image.image.repository(), &image.digest)) {
                 continue;
             }
-            let removed = self.remove_by_name(&id, true).await;
+            let removed = self.remove_by_name(&container.id, true).await;
             removed.map_err(|refusal| refusal.during("remove a container that held an image"))?;
             if let Some(image) = held {
                 self.let_go_of_image(project, &image).await?;
@@ -191,7 +195,7 @@ impl Engine {
 }
 
 /// What a container of ours holds, where that came from a registry.
-fn held(container: &ContainerSummary) -> Option<PinnedImage> {
+fn held(container: &Listed) -> Option<PinnedImage> {
     let labels = container.labels.as_ref()?;
     let image = ImageReference::parse_familiar(labels.get(REPOSITORY)?).ok()?;
     Some(image.pinned(labels.get(DIGEST)?.parse().ok()?))
@@ -245,7 +249,7 @@ mod tests {
         assert!(container_name(&project, &source).starts_with(&format!("windlass-keep-shop-{}-", digest.short())));
 
         let labels = [(REPOSITORY.to_owned(), repository), (DIGEST.to_owned(), digest.to_string())];
-        let container = ContainerSummary { labels: Some(labels.into()), ..ContainerSummary::default() };
+        let container = Listed { labels: Some(labels.into()), ..Listed::default() };
         let held = held(&container).unwrap();
         assert_eq!((held.image.repository(), held.digest), (image.repository(), digest));
     }

@@ -62,10 +62,18 @@ impl Engine {
     async fn resolve_by_pulling(&self, image: &ImageReference, name: &str, login: &Login) -> Result<Digest, HostError> {
         let repository = image.repository();
         let version = image.tag().or_else(|| image.digest().map(Digest::as_str)).unwrap_or("latest");
+        let before = self.image(name).await?;
         let (silent, _) = Narrator::new();
         let fetched = self.fetch(repository, version, login, &silent).await;
         fetched.map_err(|refusal| refusal.of_registry(name, repository, login))?;
-        let digest = self.image(name).await?.and_then(|image| image.local(repository).digest);
+        let after = self.image(name).await?;
+        // What the tag means on this host is a pin, and asking a question moves no pin.
+        if let (Some(before), Some(tag)) = (before, image.tag())
+            && after.as_ref().is_some_and(|after| after.id != before.id)
+        {
+            self.tag(&before.id, &repository.to_string(), tag).await?;
+        }
+        let digest = after.and_then(|image| image.local(repository).digest);
         digest.ok_or_else(|| HostError::NotResolved {
             image: name.to_owned(),
             reason: "the engine pulled it and does not know its digest".to_owned(),
