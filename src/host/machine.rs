@@ -33,8 +33,6 @@ pub struct MachineSettings {
     pub registries: BTreeMap<String, RegistryCredentials>,
     /// The directory of Docker's own `config.json`; else `$DOCKER_CONFIG`, else `~/.docker`.
     pub docker_config: Option<PathBuf>,
-    /// To tell how long a container has run; else the system's clock.
-    pub clock: Option<Clock>,
 }
 
 /// This machine.
@@ -55,10 +53,7 @@ impl Machine {
         let address = settings.docker_host.or_else(|| variable("DOCKER_HOST"));
         let chosen = settings.docker_config.clone().or_else(|| variable("DOCKER_CONFIG").map(PathBuf::from));
         Self {
-            engine: Engine::new(
-                address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()),
-                settings.clock.unwrap_or_else(Clock::system),
-            ),
+            engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system()),
             vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
             names: Mutex::default(),
@@ -78,10 +73,10 @@ impl Machine {
         self.engine.version().await
     }
 
-    /// All that would make a deployment of this project fail; nothing when all is well.
+    /// All in the project's own files that would make a deployment fail; nothing when all is well.
     pub async fn survey(&self, spec: &ProjectSpec) -> Vec<Finding> {
         let Target::Compose(compose) = &spec.target;
-        survey::project(&self.engine, &self.compose(compose), spec).await
+        survey::project(&self.compose(compose), spec).await
     }
 
     /// The services of a Compose project, and the images that its files name for them.

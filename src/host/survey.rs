@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::HostError;
 use super::compose::{ComposeCommand, Model};
-use super::docker::Engine;
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
 use crate::deploy::spec::{Compose, ProjectSpec};
 
@@ -48,17 +47,12 @@ pub struct EngineVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Api(u32, u32);
 
-/// All that would make a deployment of the project fail.
-pub(crate) async fn project(engine: &Engine, compose: &ComposeCommand<'_>, spec: &ProjectSpec) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if let Err(error) = engine.version().await {
-        findings.push(Finding::error(error.to_string()));
-    }
+/// All in the project's files that would make a deployment of it fail.
+pub(crate) async fn project(compose: &ComposeCommand<'_>, spec: &ProjectSpec) -> Vec<Finding> {
     match compose.config().await {
-        Ok(model) => findings.extend(of_model(&model, compose.spec, spec)),
-        Err(error) => findings.push(Finding::error(config_error(compose.spec, &error))),
+        Ok(model) => of_model(&model, compose.spec, spec),
+        Err(error) => vec![Finding::error(config_error(compose.spec, &error))],
     }
-    findings
 }
 
 fn config_error(compose: &Compose, error: &HostError) -> String {
