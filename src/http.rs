@@ -60,6 +60,7 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     readiness: watch::Receiver<Readiness>,
+    room: body::Room,
     tally: tally::Tally,
 }
 
@@ -73,7 +74,8 @@ impl App {
         limits: Limits,
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
-        Self(Arc::new(Inner { runner, store, clock, limits, readiness, tally: tally::Tally::default() }))
+        let (room, tally) = Default::default();
+        Self(Arc::new(Inner { runner, store, clock, limits, readiness, room, tally }))
     }
 }
 

@@ -1,21 +1,45 @@
 //! Reads a body within its limits, and says which kinds are taken at all.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::sync::Semaphore;
 
 use super::error::Error;
 use super::limits::Limits;
 
-/// The whole body.
-pub(super) async fn read(body: Body, limits: &Limits) -> Result<Bytes, Error> {
-    let collected = tokio::time::timeout(limits.body_timeout, Limited::new(body, limits.body).collect()).await;
-    match collected.map_err(|_| Error::BodyTooSlow)? {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { limit: limits.body }),
-        Err(_) => Err(Error::BodyBroken),
+/// Bodies up to this size cost no more than their connection; further ones are read a few at a time. No key is proven
+/// before the body is there, so this is what anybody can make windlass hold in memory.
+const SMALL: u64 = 64 * 1024;
+/// How many larger ones are read at the same time.
+const LARGE_AT_A_TIME: usize = 16;
+
+/// Room for the bodies that are being read.
+#[derive(Debug)]
+pub(super) struct Room(Semaphore);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Semaphore::new(LARGE_AT_A_TIME))
+    }
+}
+
+impl Room {
+    /// The whole body.
+    pub(super) async fn read(&self, body: Body, limits: &Limits) -> Result<Bytes, Error> {
+        let is_small = body.size_hint().exact().is_some_and(|length| length <= SMALL);
+        let reading = async {
+            // The room is never closed.
+            let _place = if is_small { None } else { self.0.acquire().await.ok() };
+            Limited::new(body, limits.body).collect().await
+        };
+        match tokio::time::timeout(limits.body_timeout, reading).await.map_err(|_| Error::BodyTooSlow)? {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { limit: limits.body }),
+            Err(_) => Err(Error::BodyBroken),
+        }
     }
 }
 
@@ -43,6 +67,22 @@ mod tests {
     use axum::http::header::HeaderName;
 
     use super::*;
+
+    #[tokio::test]
+    async fn large_bodies_wait_for_each_other_and_small_ones_for_nobody() {
+        let room = Room::default();
+        let _taken = room.0.acquire_many(u32::try_from(LARGE_AT_A_TIME).unwrap()).await.unwrap();
+        let limits = Limits { body_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
+        let read = |length: usize| {
+            let (room, body) = (&room, Body::from(vec![b' '; length]));
+            async move { room.read(body, &limits).await.map(|body| body.len()).map_err(|error| error.status()) }
+        };
+        assert_eq!(read(65_536).await, Ok(65_536));
+        assert_eq!(read(65_537).await, Err(StatusCode::REQUEST_TIMEOUT));
+        drop(_taken);
+        assert_eq!(read(65_537).await, Ok(65_537));
+        assert_eq!(read((1 << 20) + 1).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
+    }
 
     #[test]
     fn only_json_as_it_is_is_taken() {

@@ -134,6 +134,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits::HEAD)
+            .max_header_size(limits::HEAD)
             .serve_connection(TokioIo::new(socket), service);
 
         let mut stopping = false;
@@ -160,5 +161,138 @@ impl Connection {
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     if stream.shutdown().await.is_ok() {
         let _ = tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    struct Served {
+        address: SocketAddr,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    }
+
+    async fn served(router: Router, limits: Limits) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (own, token) = (tasks.clone(), stop.clone());
+        tasks.spawn(async move { serve(listener.into(), router, limits, &own, token).await });
+        Served { address, tasks, stop }
+    }
+
+    impl Served {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.unwrap()
+        }
+
+        /// Until nothing is left of what was served.
+        async fn ended(&self) {
+            self.tasks.close();
+            timeout(SOON, self.tasks.wait()).await.expect("something is still being served");
+        }
+    }
+
+    async fn some(stream: &mut TcpStream) -> String {
+        let mut bytes = [0; 1024];
+        let count = timeout(SOON, stream.read(&mut bytes)).await.expect("no answer").unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    async fn rest(stream: &mut TcpStream) -> String {
+        let mut bytes = Vec::new();
+        let _ = timeout(SOON, stream.read_to_end(&mut bytes)).await.expect("the connection stays open");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn greeting() -> Router {
+        Router::new().route("/", get(|| async { "hello" }))
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_there_is_no_room_waits_until_there_is() {
+        let served = served(greeting(), Limits { connections: 2, ..Limits::default() }).await;
+        let (mut one, mut two) = (served.connect().await, served.connect().await);
+        for stream in [&mut one, &mut two] {
+            stream.write_all(ASK).await.unwrap();
+            assert!(some(stream).await.ends_with("hello"));
+        }
+        let mut three = served.connect().await;
+        three.write_all(ASK).await.unwrap();
+        assert!(timeout(Duration::from_millis(100), three.readable()).await.is_err(), "there was no room");
+        drop(one);
+        assert!(some(&mut three).await.ends_with("hello"));
+        two.write_all(ASK).await.unwrap();
+        assert!(some(&mut two).await.ends_with("hello"), "the others are not disturbed");
+    }
+
+    #[tokio::test]
+    async fn when_it_stops_idle_connections_end_and_answers_under_way_are_finished() {
+        let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (has_asked, may_answer) = (Arc::clone(&asked), Arc::clone(&answer));
+        let slow = move || async move {
+            has_asked.notify_one();
+            may_answer.notified().await;
+            "at last"
+        };
+        let served = served(greeting().route("/slow", get(slow)), Limits::default()).await;
+        let (mut untouched, mut idle, mut busy) =
+            (served.connect().await, served.connect().await, served.connect().await);
+        idle.write_all(ASK).await.unwrap();
+        assert!(some(&mut idle).await.ends_with("hello"));
+        busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        asked.notified().await;
+
+        served.stop.cancel();
+        assert_eq!(rest(&mut untouched).await, "");
+        assert_eq!(rest(&mut idle).await, "");
+        answer.notify_one();
+        let answered = rest(&mut busy).await;
+        assert!(answered.contains("connection: close") && answered.ends_with("at last"), "{answered}");
+        served.ended().await;
+        assert!(TcpStream::connect(served.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_take_an_answer_does_not_keep_its_place_for_ever() {
+        let endless = || async {
+            let page = Bytes::from_static(&[b'x'; 65536]);
+            Body::from_stream(stream::repeat_with(move || Ok::<_, io::Error>(page.clone())))
+        };
+        let limits = Limits { write_timeout: Duration::from_millis(100), ..Limits::default() };
+        let served = served(Router::new().route("/", get(endless)), limits).await;
+        let mut stream = served.connect().await;
+        stream.write_all(ASK).await.unwrap();
+        some(&mut stream).await;
+        served.stop.cancel();
+        served.ended().await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_reaches_even_who_is_still_sending() {
+        let refuse = || async { (axum::http::StatusCode::PAYLOAD_TOO_LARGE, "too much") };
+        let served = served(Router::new().route("/", axum::routing::post(refuse)), Limits::default()).await;
+        for _ in 0..20 {
+            let mut stream = served.connect().await;
+            let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            let _ = stream.write_all(&vec![b'x'; 3_000_000]).await;
+            assert!(rest(&mut stream).await.contains("too much"));
+        }
     }
 }

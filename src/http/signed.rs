@@ -34,7 +34,7 @@ impl FromRequest<App> for Signed {
         if !auth::plausible(&head.headers) {
             return Err(app.not_authentic(&head, None, "the headers belong to no scheme"));
         }
-        let body = body::read(content, &app.0.limits).await?;
+        let body = app.0.room.read(content, &app.0.limits).await?;
         let Path(name) = Path::<String>::from_request_parts(&mut head, &()).await.map_err(|_| Error::NotFound)?;
         let (project, delivery) = app.prove(&name, &head, &body)?;
         Ok(Self { project, delivery, head })
