@@ -11,7 +11,7 @@ use crate::store::{Entry, Store, StoreError};
 
 /// Rows that are held in memory for one reader at a time.
 const PAGE: usize = 64;
-/// The bell rings for every deployment on the host: a busy one must not make every reader look every time.
+/// The bell rings for every deployment on the host. A reader that it rang for in vain does not look again sooner.
 const LULL: Duration = Duration::from_millis(50);
 
 /// One reader of one deployment's journal.
@@ -20,13 +20,15 @@ pub(super) struct Follower {
     bell: watch::Receiver<i64>,
     id: DeploymentId,
     after: i64,
-    looked: Option<Instant>,
+    looked: Instant,
+    /// Whether the bell has rung since something was found.
+    rung: bool,
 }
 
 impl Follower {
     /// A reader of all that comes after the row `after`.
     pub(super) fn new(store: &Store, id: DeploymentId, after: i64) -> Self {
-        Self { store: store.clone(), bell: store.bell(), id, after, looked: None }
+        Self { store: store.clone(), bell: store.bell(), id, after, looked: Instant::now(), rung: false }
     }
 
     pub(super) fn id(&self) -> &DeploymentId {
@@ -37,7 +39,7 @@ impl Follower {
     pub(super) async fn page(&mut self) -> Result<Vec<Entry>, StoreError> {
         // What is written from here on rings again.
         self.bell.mark_unchanged();
-        self.looked = Some(Instant::now());
+        self.looked = Instant::now();
         let entries = self.store.events(&self.id, self.after, PAGE).await?;
         if let Some(last) = entries.last() {
             self.after = last.seq;
@@ -45,19 +47,20 @@ impl Follower {
         Ok(entries)
     }
 
-    /// The next page, once there is something in it. Nothing is lost when this is given up half-way.
+    /// The next page, once there is something in it. Nothing is lost when this is given up half-way: it begins with
+    /// a look, whether the bell rings or not.
     pub(super) async fn next(&mut self) -> Result<Vec<Entry>, StoreError> {
         loop {
-            // Given up in the middle of looking, `looked` is set and the bell silent, but `after` stands: look again.
-            if let Some(looked) = self.looked {
-                sleep_until(looked + LULL).await;
-            }
             let entries = self.page().await?;
             if !entries.is_empty() {
-                self.looked = None;
+                self.rung = false;
                 return Ok(entries);
             }
             self.bell.changed().await.map_err(|_| StoreError::Closed)?;
+            if self.rung {
+                sleep_until(self.looked + LULL).await;
+            }
+            self.rung = true;
         }
     }
 

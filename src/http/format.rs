@@ -153,3 +153,114 @@ fn going_on(status: &Status) -> &'static str {
         State::Running | State::Finished(_) => status.phase().map_or("running", Phase::as_str),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::deploy::event::{Cause, Outcome, RequestedBy, Wanted};
+    use crate::deploy::plan::{Plan, Step};
+    use crate::deploy::snapshot::Snapshot;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_763_680_200_000 + seconds * 1000)
+    }
+
+    /// A deployment that goes wrong, an event every ten seconds.
+    fn history() -> Vec<Entry> {
+        let apply = || Plan { steps: vec![Step::Apply { services: vec!["web".to_owned()] }] };
+        let wanted = Wanted::Images(vec!["r.io/web:v2".parse().unwrap()]);
+        let events = [
+            Event::Queued { wanted, requested_by: RequestedBy::default() },
+            Event::Started,
+            Event::Resolved { images: vec![] },
+            Event::Planned { snapshot: Snapshot::default(), plan: apply() },
+            Event::StepStarted { step: 0 },
+            Event::StepFailed { step: 0, reason: "no\nroom".to_owned(), evidence: vec![] },
+            Event::RollingBack { cause: Cause::Failed("no\nroom".to_owned()), plan: Plan::default() },
+            Event::Finished { outcome: Outcome::RolledBack, reason: Some("no\nroom\u{1b}[2K".to_owned()) },
+        ];
+        let entry = |(n, event)| Entry { seq: n, at: at(n * 10), event };
+        (0..).zip(events).map(entry).collect()
+    }
+
+    fn told(mut format: Format, after_each: impl Fn(&mut Format, Timestamp, &mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        for entry in history() {
+            let now = entry.at.plus(std::time::Duration::from_secs(7));
+            let is_last = matches!(entry.event, Event::Finished { .. });
+            format.entry(entry, &mut out);
+            if !is_last {
+                after_each(&mut format, now, &mut out);
+            }
+        }
+        format.end(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn text() -> Format {
+        Format::text("01jd5zk0000000000000000000".parse().unwrap())
+    }
+
+    #[test]
+    fn a_heartbeat_says_what_is_going_on_and_since_when() {
+        assert_snapshot!(told(text(), |format, now, out| format.heartbeat(now, out)), @r"
+        queued 01jd5zk0000000000000000000: r.io/web:v2
+        ... still queued (7 s)
+        started
+        ... still resolving (7 s)
+        ... still resolving (17 s)
+        now running: nothing of this release's images
+        ... still applying (7 s)
+        [1/1] apply web
+        ... still applying (17 s)
+        [1/1] failed: no room
+        ... still applying (27 s)
+        rolling back: no room
+        ... still rolling back (7 s)
+        rolled_back 01jd5zk0000000000000000000: no room [2K
+        ");
+    }
+
+    #[test]
+    fn whatever_was_said_is_one_line_and_the_last_one_begins_with_the_outcome() {
+        let told = told(text(), |_, _, _| {});
+        assert!(told.lines().last().unwrap().starts_with("rolled_back 01jd5zk0000000000000000000: no room"), "{told}");
+        assert!(told.bytes().all(|byte| byte >= b' ' || byte == b'\n'), "{told:?}");
+    }
+
+    #[test]
+    fn an_interruption_says_running_and_where_to_go_on() {
+        let mut out = Vec::new();
+        text().interrupted(Interruption::WaitIsOver, &mut out);
+        assert_snapshot!(String::from_utf8(out).unwrap(), @"running 01jd5zk0000000000000000000: it has not ended within the time that was to be waited; GET /v1/deployments/01jd5zk0000000000000000000/events follows it");
+    }
+
+    #[test]
+    fn an_array_is_one_json_value_with_all_events_in_it() {
+        let all: Vec<EventView> =
+            history().into_iter().map(|Entry { seq, at, event }| EventView { id: seq, at, event }).collect();
+        let array = told(Format::Array { begun: false }, |_, _, _| {});
+        assert_eq!(serde_json::from_str::<Vec<EventView>>(&array).unwrap(), all);
+        let mut nothing = Vec::new();
+        Format::Array { begun: false }.end(&mut nothing);
+        assert_eq!(nothing, b"[]\n");
+
+        let lines = told(Format::Lines, |format, now, out| format.heartbeat(now, out));
+        let lines = lines.lines().filter(|line| !line.is_empty());
+        assert_eq!(lines.map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<EventView>>(), all);
+    }
+
+    #[test]
+    fn an_event_of_a_stream_is_its_number_its_name_and_one_line_of_json() {
+        let told = told(Format::Events, |_, _, _| {});
+        let second = told.split("\n\n").nth(1).unwrap();
+        assert_snapshot!(second, @r#"
+        id: 1
+        event: started
+        data: {"id":1,"at":"2025-11-20T23:10:10.000Z","event":"started"}
+        "#);
+        assert!(told.split_terminator("\n\n").all(|event| event.lines().count() == 3), "{told}");
+    }
+}
