@@ -314,4 +314,17 @@ mod tests {
         assert!(matches!(admitted(Scheme::Standard, narrow.clone(), &v2), Err(Refusal::KeyMayNot { .. })));
         assert!(admitted(Scheme::Standard, narrow, &ask(&["ghcr.io/acme/api:main-1"])).is_ok());
     }
+
+    #[test]
+    fn a_release_of_before_needs_the_projects_repositories_but_not_its_tags() {
+        let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![] };
+        let back = |reference: &str| {
+            let image: ImageReference = reference.parse().unwrap();
+            admit_rollback(&project, "ann\n", vec![image.pinned(DIGEST.parse().unwrap())])
+        };
+        let request = back("ghcr.io/acme/api:live").unwrap();
+        assert!(matches!(&request.wanted, Wanted::Release(images) if images.len() == 1));
+        assert_eq!((request.requested_by.actor.as_deref(), request.repetition), (Some("ann"), Repetition::Never));
+        assert!(matches!(back("ghcr.io/acme/gone:v1"), Err(Refusal::NotAllowed(NotAllowed::Repository { .. }))));
+    }
 }

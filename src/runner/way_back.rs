@@ -76,3 +76,80 @@ fn before(good: &[Deployment]) -> Option<Vec<PinnedImage>> {
         replaced.into_iter().map(|image| releases().find(|known| same(known, &image)).cloned().unwrap_or(image));
     Some(named.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::event::{Event, RequestedBy, Wanted};
+    use crate::deploy::plan::Plan;
+    use crate::deploy::snapshot::{Container, Service, Snapshot};
+    use crate::deploy::status::Status;
+    use crate::model::{Digest, LocalImage, Timestamp};
+
+    fn image(reference: &str, content: &str) -> PinnedImage {
+        PinnedImage { image: reference.parse().unwrap(), digest: Digest::of(content.as_bytes()) }
+    }
+
+    /// One that put `r.io/web:NEW` in the place of `before`.
+    fn deployment(new: &str, before: Option<&str>) -> Deployment {
+        let release = vec![image(&format!("r.io/web:{new}"), new)];
+        let local = |content: &str| {
+            let digest = Digest::of(content.as_bytes());
+            LocalImage { id: digest.clone(), digest: Some(digest) }
+        };
+        let service = Service {
+            name: "web".to_owned(),
+            reference: "r.io/web:live".parse().unwrap(),
+            pinned: None,
+            container: before.map(|content| Container { image: local(content), working: true }),
+        };
+        let wanted = Wanted::Images(vec![format!("r.io/web:{new}").parse().unwrap()]);
+        let mut status = Status::begin(&Event::Queued { wanted, requested_by: RequestedBy::default() }).unwrap();
+        for event in [
+            Event::Started,
+            Event::Resolved { images: release },
+            Event::Planned { snapshot: Snapshot { services: vec![service] }, plan: Plan::default() },
+            Event::Finished { outcome: Outcome::Succeeded, reason: None },
+        ] {
+            status.apply(&event).unwrap();
+        }
+        let at = Timestamp::from_millis(0);
+        Deployment {
+            id: DeploymentId::new(at),
+            order: 1,
+            project: "shop".parse().unwrap(),
+            status,
+            created_at: at,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
+    #[test]
+    fn the_way_back_is_what_the_newest_good_release_replaced() {
+        let found = |good: &[Deployment]| before(good).map(|release| release[0].to_string());
+        let v1 = || image("r.io/web:v1", "v1").to_string();
+        assert_eq!(found(&[]), None);
+        assert_eq!(found(&[deployment("v1", None)]), None);
+        assert_eq!(found(&[deployment("v2", Some("v1")), deployment("v1", None)]), Some(v1()));
+        // The same release once more replaced nothing.
+        let again = [deployment("v2", Some("v2")), deployment("v2", Some("v1")), deployment("v1", None)];
+        assert_eq!(found(&again), Some(v1()));
+        // What windlass did not deploy has only the name that the target gives it.
+        let unknown = image("r.io/web:live", "by hand").to_string();
+        assert_eq!(found(&[deployment("v1", Some("by hand"))]), Some(unknown));
+        // Back, and back again, is forward.
+        let toggled = [deployment("v1", Some("v2")), deployment("v2", Some("v1"))];
+        assert_eq!(found(&toggled), Some(image("r.io/web:v2", "v2").to_string()));
+    }
+
+    #[test]
+    fn only_a_release_that_succeeded_can_be_gone_back_to() {
+        let mut one = deployment("v1", None);
+        assert_eq!(release_of(one.clone()).unwrap(), [image("r.io/web:v1", "v1")]);
+        for state in [State::Queued, State::Running, State::Finished(Outcome::RolledBack)] {
+            one.status.state = state;
+            assert!(matches!(release_of(one.clone()), Err(NoWayBack::NotGood { .. })), "{state:?}");
+        }
+    }
+}
