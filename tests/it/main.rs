@@ -8,8 +8,14 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod bad_input;
 mod crash;
 mod daemon;
 mod flow;
+mod hook;
 mod house;
+mod operators;
+mod raw;
+mod reading;
+mod stream;
 mod world;

@@ -1,0 +1,256 @@
+//! What the caller of a hook is answered: a receipt, an outcome, a plan, or why not.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use windlass::auth::Scheme;
+use windlass::model::Digest;
+
+use crate::daemon::{Answer, Caller, Home, TestDaemon, send};
+use crate::world::Manner;
+
+fn shop(home: &Home) -> (TestDaemon, Caller) {
+    let daemon = home.start();
+    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    (daemon, caller)
+}
+
+fn image(tag: &str) -> String {
+    json!({ "image": format!("r.io/shop:{tag}") }).to_string()
+}
+
+fn problem(answer: &Answer) -> (u16, String) {
+    assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.text);
+    let problem = answer.json();
+    assert_eq!(problem["status"], answer.status);
+    assert!(!problem["title"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty());
+    (answer.status, problem["type"].as_str().unwrap().strip_prefix("urn:windlass:problem:").unwrap().to_owned())
+}
+
+fn is(status: u16, name: &str) -> (u16, String) {
+    (status, name.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_wait_the_answer_is_a_receipt_that_says_where_to_look() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    home.world.state().hold_health = true;
+    let body = json!({
+        "image": "r.io/shop:v1", "sequence": 7, "commit": "3f2a91c", "ref": "refs/heads/main",
+        "actor": "ann", "run_url": "https://ci/1"
+    });
+    let answer = send(caller.hook("one", "", body.to_string())).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    assert_eq!(answer.headers["content-type"], "application/json");
+    let deployment = answer.json();
+    let id = deployment["id"].as_str().unwrap();
+    assert_eq!(answer.headers["location"], format!("/v1/deployments/{id}"));
+    assert_eq!(deployment["status"], "queued");
+    assert_eq!(deployment["release"], json!([{ "image": "r.io/shop:v1", "digest": null }]));
+    let who = json!({
+        "key": "standard", "delivery": "one", "commit": "3f2a91c", "ref": "refs/heads/main",
+        "actor": "ann", "run_url": "https://ci/1"
+    });
+    assert_eq!(deployment["requested_by"], who);
+    let found = caller.get(answer.headers["location"].to_str().unwrap()).await.json();
+    assert_eq!((&found["id"], &found["requested_by"]), (&deployment["id"], &who));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_holds_the_answer_until_the_outcome_and_no_longer_than_was_said() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    home.world.state().hold_health = true;
+    let early = send(caller.hook("one", "?wait=200ms", image("v1"))).await;
+    assert_eq!((early.status, early.json()["status"].as_str()), (202, Some("running")), "{}", early.text);
+    assert_eq!(early.json()["phase"], "verifying");
+    assert!(early.headers.contains_key("location"));
+
+    let (answer, ()) = tokio::join!(send(caller.hook("one", "?wait=10m", image("v1"))), async {
+        home.world.state().hold_health = false;
+        home.world.ring();
+    });
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let deployment = answer.json();
+    assert_eq!((&deployment["id"], deployment["status"].as_str()), (&early.json()["id"], Some("succeeded")));
+    assert_eq!(deployment["running"][0]["digest"], Digest::of(b"v1").to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_is_told_the_truth_about_its_deployment_whether_it_waits_or_not() {
+    let home = Home::with_shop();
+    let sick = home.world.publish("r.io/shop:sick", "sick");
+    home.world.state().manners.insert(sick, Manner::Unhealthy);
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    let first = caller.deploy("two", "r.io/shop:sick").await;
+    assert_eq!(problem(&first), is(422, "rolled_back"));
+    for query in ["", "?wait=10s", "?wait=0s"] {
+        let good = send(caller.hook("one", query, image("v1"))).await;
+        assert_eq!((good.status, good.json()["status"].as_str()), (200, Some("succeeded")), "{}", good.text);
+        let bad = send(caller.hook("two", query, image("sick"))).await;
+        assert_eq!(problem(&bad), is(422, "rolled_back"));
+        assert_eq!(bad.id(), first.id());
+    }
+    let listed = caller.get("/v1/deployments?project=shop").await.json();
+    assert_eq!(listed["deployments"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_delivery_id_stands_for_one_body_even_after_a_restart() {
+    let home = Home::with_shop();
+    let (daemon, caller) = shop(&home);
+    let first = caller.deploy("one", "r.io/shop:v1").await;
+    daemon.kill();
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.ask("one", "r.io/shop:v1").await.id(), first.id());
+    let other = send(caller.hook("one", "", image("v2"))).await;
+    assert_eq!(problem(&other), is(409, "conflict"));
+    assert_eq!(other.json()["deployment"], first.id());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_was_replaced_since_is_not_said_to_have_succeeded() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let daemon = home.start();
+    let github = Caller::new(&home, &daemon, "shop", Scheme::Github);
+    let first = github.deploy("-", "r.io/shop:v1").await;
+    assert_eq!(github.deploy("-", "r.io/shop:v1").await.id(), first.id(), "it is the newest: a repetition");
+    // A day later as well: nothing in it says when it was signed.
+    home.clock_offset.store(86_400_000, Ordering::SeqCst);
+    assert_eq!(github.deploy("-", "r.io/shop:v1").await.id(), first.id());
+    assert_eq!(github.deploy("-", "r.io/shop:v2").await.status, 200);
+    let replayed = github.deploy("-", "r.io/shop:v1").await;
+    assert_eq!(problem(&replayed), is(409, "replayed"));
+    let detail = replayed.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("`run_url`") && detail.contains("`sequence`"), "{detail}");
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v2"));
+
+    // A bearer has no replay to defend: only its key makes two of its requests the same.
+    let bearer = Caller::new(&home, &daemon, "shop", Scheme::Bearer);
+    let with_key = |key: &str| send(bearer.hook(key, "?wait=20s", image("v1")));
+    let (one, again, other) = (with_key("k1").await, with_key("k1").await, with_key("k2").await);
+    assert_eq!(one.id(), again.id());
+    assert_ne!(one.id(), other.id());
+    let mut unusable = bearer.hook("k3", "", image("v1")).build().unwrap();
+    unusable.headers_mut().append("idempotency-key", "k4".parse().unwrap());
+    assert_eq!(reqwest::Client::new().execute(unusable).await.unwrap().status(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_sequence_is_stale() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    let numbered = |id: &'static str, sequence: u64| {
+        send(caller.hook(id, "?wait=20s", json!({ "image": "r.io/shop:v1", "sequence": sequence }).to_string()))
+    };
+    assert_eq!(numbered("a", 10).await.status, 200);
+    let stale = numbered("b", 9).await;
+    assert_eq!(problem(&stale), is(409, "stale"));
+    assert!(stale.json()["detail"].as_str().unwrap().contains("10"));
+    assert_eq!(numbered("c", 10).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_answers_with_the_plan_and_changes_nothing() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    let done = home.world.state().done.len();
+    for _ in 0..2 {
+        let answer = send(caller.hook("two", "?dry_run=1&wait=10s", image("v2"))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let plan = answer.json();
+        assert_eq!(plan["dry_run"], true);
+        assert_eq!(plan["release"][0]["digest"], Digest::of(b"v2").to_string());
+        assert_eq!(plan["previous"][0]["digest"], Digest::of(b"v1").to_string());
+        assert_eq!(plan["services"], json!(["web"]));
+        assert_eq!(plan["steps"].as_array().unwrap().len(), 5);
+        assert_eq!(plan["plan"]["steps"][0]["do"], "pull");
+    }
+    let missing = send(caller.hook("three", "?dry_run=1", image("missing"))).await;
+    assert_eq!(problem(&missing), is(422, "unresolvable"));
+    assert!(missing.text.contains("manifest unknown"), "{}", missing.text);
+    home.world.state().engine_away = true;
+    let away = send(caller.hook("four", "?dry_run=1", image("v2"))).await;
+    assert_eq!(problem(&away), is(503, "away"));
+    assert!(away.headers.contains_key("retry-after"));
+    home.world.state().engine_away = false;
+    assert_eq!(home.world.state().done.len(), done);
+    let listed = caller.get("/v1/deployments?project=shop").await.json();
+    assert_eq!(listed["deployments"].as_array().unwrap().len(), 1);
+    // The delivery was not used up.
+    assert_eq!(caller.deploy("two", "r.io/shop:v2").await.status, 200);
+}
+
+/// Gives the key of `scheme` a scope.
+fn narrow(home: &Home, scheme: &str, scope: &str) {
+    let path = home.path().join("projects.d/shop.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let line = format!("scheme = \"{scheme}\"\n");
+    assert!(text.contains(&line));
+    fs::write(&path, text.replace(&line, &format!("{line}{scope}\n"))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_does_what_it_may_and_nothing_else() {
+    let home = Home::with_shop();
+    narrow(&home, "standard", "scope = { may = [\"read\"] }");
+    narrow(&home, "github", "scope = { may = [\"deploy\"], tags = [\"v*\"] }");
+    let daemon = home.start();
+    let (reader, deployer) =
+        (Caller::new(&home, &daemon, "shop", Scheme::Standard), Caller::new(&home, &daemon, "shop", Scheme::Github));
+    assert_eq!(problem(&reader.ask("one", "r.io/shop:v1").await), is(403, "forbidden"));
+    assert_eq!(problem(&send(reader.hook("one", "?dry_run=1", image("v1"))).await), is(403, "forbidden"));
+    assert_eq!(problem(&deployer.ask("-", "r.io/shop:main").await), is(403, "forbidden"));
+    let id = deployer.deploy("-", "r.io/shop:v1").await.id();
+    for path in [
+        format!("/v1/deployments/{id}"),
+        format!("/v1/deployments/{id}/events"),
+        "/v1/deployments?project=shop".to_owned(),
+        "/v1/projects?project=shop".to_owned(),
+        "/v1/projects/shop".to_owned(),
+    ] {
+        assert_eq!(problem(&deployer.get(&path).await), is(403, "forbidden"), "{path}");
+        assert_eq!(reader.get(&path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_key_is_nobodys() {
+    let home = Home::with_shop();
+    narrow(&home, "standard", "expires = \"2100-01-01T00:00:00Z\"");
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    home.clock_offset.store(100 * 365 * 86_400_000, Ordering::SeqCst);
+    assert_eq!(problem(&caller.ask("two", "r.io/shop:v1").await), is(401, "not_authentic"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_away_while_waiting_leaves_the_deployment_to_its_course() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    home.world.state().hold_health = true;
+    tokio::select! {
+        answer = send(caller.hook("one", "?wait=10m", image("v1"))) => panic!("{}", answer.text),
+        () = home.world.until("v1 to be applied", |state| !state.running.is_empty()) => {}
+    }
+    home.world.state().hold_health = false;
+    home.world.ring();
+    let id = caller.ask("one", "r.io/shop:v1").await.id();
+    assert_eq!(caller.outcome(&id).await["status"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_is_told_even_when_the_machine_does_not_say_what_runs() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    home.world.state().engine_away = true;
+    let again = send(caller.hook("one", "", image("v1"))).await;
+    assert_eq!((again.status, &again.json()["running"]), (200, &Value::Null), "{}", again.text);
+}

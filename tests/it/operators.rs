@@ -1,0 +1,174 @@
+//! What operators do on the socket: being able to open it is all they have to prove.
+
+use serde_json::{Value, json};
+use windlass::auth::Scheme;
+use windlass::model::Digest;
+
+use crate::daemon::{Answer, Caller, Home, TestDaemon, client, send};
+
+fn operator(home: &Home) -> reqwest::Client {
+    reqwest::Client::builder().unix_socket(home.socket()).build().unwrap()
+}
+
+async fn act(home: &Home, path: &str, body: Value) -> Answer {
+    let request = operator(home).post(format!("http://localhost{path}")).header("content-type", "application/json");
+    send(request.body(body.to_string())).await
+}
+
+async fn look(home: &Home, path: &str) -> Answer {
+    send(operator(home).get(format!("http://localhost{path}"))).await
+}
+
+fn shop(home: &Home) -> (TestDaemon, Caller) {
+    let daemon = home.start();
+    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    (daemon, caller)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_deploys_without_a_key_and_under_the_name_that_the_system_knows() {
+    let home = Home::with_shop();
+    let (_daemon, _) = shop(&home);
+    let planned = act(&home, "/v1/projects/shop/deploy?dry_run=1", json!({ "image": "r.io/shop:v1" })).await;
+    assert_eq!((planned.status, &planned.json()["dry_run"]), (200, &json!(true)), "{}", planned.text);
+    let answer = act(&home, "/v1/projects/shop/deploy?wait=20s", json!({ "image": "r.io/shop:v1" })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let uid = nix::unistd::getuid();
+    let name = nix::unistd::User::from_uid(uid).unwrap().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    assert_eq!(answer.json()["requested_by"]["actor"], name);
+    assert_eq!(answer.json()["requested_by"]["key"], Value::Null);
+
+    let text = operator(&home).post("http://localhost/v1/projects/shop/deploy").header("accept", "text/plain");
+    let text = send(text.header("content-type", "application/json").body(r#"{"image":"r.io/shop:v1"}"#)).await;
+    assert!(text.text.lines().last().unwrap().starts_with("succeeded "), "{}", text.text);
+
+    // The rules of the project hold for operators too.
+    assert_eq!(act(&home, "/v1/projects/shop/deploy", json!({ "image": "r.io/other:v1" })).await.status, 422);
+    assert_eq!(act(&home, "/v1/projects/shop/deploy", json!({})).await.status, 400);
+    assert_eq!(act(&home, "/v1/projects/shop/deploy", Value::Null).await.status, 400);
+    assert_eq!(act(&home, "/v1/projects/nobody/deploy", json!({ "image": "r.io/shop:v1" })).await.status, 404);
+    let form = operator(&home).post("http://localhost/v1/projects/shop/deploy").body("image=x");
+    assert_eq!(send(form).await.status, 415);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_passes_over_what_changed_nothing_and_names_the_release_as_it_was_deployed() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    let first = caller.deploy("one", "r.io/shop:v1").await.id();
+    assert_eq!(caller.deploy("two", "r.io/shop:v2").await.status, 200);
+    assert_eq!(caller.deploy("three", "r.io/shop:v2").await.status, 200);
+    let failed = caller.deploy("four", "r.io/shop:missing").await.id();
+    let planned = act(&home, "/v1/projects/shop/rollback?dry_run=1", json!({})).await.json();
+    assert_eq!(planned["release"], json!([{ "image": "r.io/shop:v1", "digest": Digest::of(b"v1").to_string() }]));
+
+    let back = send(operator(&home).post("http://localhost/v1/projects/shop/rollback?wait=20s")).await;
+    assert_eq!(back.status, 200, "{}", back.text);
+    assert_eq!(back.json()["release"], planned["release"]);
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
+    // Once more is forward again: what ran before the way back is what it undid.
+    let forth = act(&home, "/v1/projects/shop/rollback?wait=20s", json!({})).await;
+    assert_eq!(forth.json()["release"][0]["image"], "r.io/shop:v2", "{}", forth.text);
+
+    assert_eq!(act(&home, "/v1/projects/shop/rollback?wait=20s", json!({ "to": first })).await.status, 200);
+    let bad = act(&home, "/v1/projects/shop/rollback", json!({ "to": failed })).await;
+    assert_eq!((bad.status, bad.json()["type"].as_str()), (409, Some("urn:windlass:problem:no_way_back")));
+    let unknown = act(&home, "/v1/projects/shop/rollback", json!({ "to": "01jd5zk0000000000000000000" })).await;
+    assert_eq!(unknown.status, 404, "{}", unknown.text);
+    assert_eq!(act(&home, "/v1/projects/shop/rollback", json!({ "to": "x" })).await.status, 400);
+    assert_eq!(act(&home, "/v1/projects/shop/rollback", json!({ "too": first })).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_project_lets_nobody_through_and_says_who_why_and_until_when() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    let frozen = act(&home, "/v1/projects/shop/freeze", json!({ "reason": "stock\ntaking", "for": "2h" })).await;
+    assert_eq!(frozen.status, 200, "{}", frozen.text);
+    assert_eq!(frozen.json()["frozen"]["reason"], "stock taking");
+    let refused = caller.ask("one", "r.io/shop:v1").await;
+    assert_eq!((refused.status, refused.json()["type"].as_str()), (423, Some("urn:windlass:problem:frozen")));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("stock taking") && detail.contains("until 20"), "{detail}");
+    let retry: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((7_190..=7_201).contains(&retry), "{retry}");
+    assert_eq!(act(&home, "/v1/projects/shop/deploy", json!({ "image": "r.io/shop:v1" })).await.status, 423);
+    assert_eq!(look(&home, "/v1/projects/shop").await.json()["frozen"]["reason"], "stock taking");
+
+    let thawed = send(operator(&home).post("http://localhost/v1/projects/shop/unfreeze")).await;
+    assert_eq!((thawed.status, &thawed.json()["frozen"]), (200, &Value::Null), "{}", thawed.text);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    assert_eq!(act(&home, "/v1/projects/shop/unfreeze", json!({})).await.status, 200, "twice does no harm");
+
+    let endless = send(operator(&home).post("http://localhost/v1/projects/shop/freeze")).await;
+    assert_eq!((endless.status, &endless.json()["frozen"]["until"]), (200, &Value::Null), "{}", endless.text);
+    let refused = caller.ask("two", "r.io/shop:v1").await;
+    assert_eq!((refused.status, refused.headers.contains_key("retry-after")), (423, false));
+    // What was taken before is known in spite of the freeze.
+    assert_eq!(caller.ask("one", "r.io/shop:v1").await.status, 200);
+    for bad in [json!({ "for": "soon" }), json!({ "for": 7 }), json!({ "until": "x" }), json!([])] {
+        assert_eq!(act(&home, "/v1/projects/shop/freeze", bad.clone()).await.status, 400, "{bad}");
+    }
+    assert_eq!(act(&home, "/v1/projects/nobody/freeze", json!({})).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_cannot_be_cancelled() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    let id = caller.deploy("one", "r.io/shop:v1").await.id();
+    let late = act(&home, &format!("/v1/deployments/{id}/cancel"), json!({})).await;
+    assert_eq!((late.status, late.json()["type"].as_str()), (409, Some("urn:windlass:problem:ended")));
+    assert_eq!(late.json()["deployment"]["status"], "succeeded");
+    for unknown in ["01jd5zk0000000000000000000", "x"] {
+        assert_eq!(act(&home, &format!("/v1/deployments/{unknown}/cancel"), json!({})).await.status, 404);
+    }
+
+    home.world.state().hold_health = true;
+    let id = caller.ask("two", "r.io/shop:v1").await.id();
+    home.world.until("the health check", |state| state.done.len() == 9).await;
+    let answer = send(operator(&home).post(format!("http://localhost/v1/deployments/{id}/cancel"))).await;
+    assert_eq!((answer.status, answer.id()), (202, id.clone()), "{}", answer.text);
+    home.world.state().hold_health = false;
+    home.world.ring();
+    let ended = caller.outcome(&id).await;
+    assert_eq!(ended["status"], "cancelled");
+    assert!(ended["reason"].as_str().unwrap().starts_with("cancelled by "), "{ended}");
+    // Whoever waits for it learns that it is not in service.
+    let told = send(caller.hook("two", "?wait=5s", r#"{"image":"r.io/shop:v1"}"#)).await;
+    assert_eq!((told.status, told.json()["type"].as_str()), (409, Some("urn:windlass:problem:cancelled")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_figures_are_there_for_prometheus_and_hold_nothing_that_a_caller_made_up() {
+    let home = Home::with_shop();
+    home.configure("metrics_listen = \"127.0.0.1:0\"");
+    let (daemon, caller) = shop(&home);
+    caller.deploy("one", "r.io/shop:v1").await;
+    caller.deploy("two", "r.io/shop:missing").await;
+    send(client().post(format!("{}/v1/hooks/canary-project", daemon.url))).await;
+    send(client().post(format!("{}/v1/hooks/shop", daemon.url)).header("content-type", "application/json")).await;
+    let answer = look(&home, "/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    for line in [
+        "windlass_build_info{version=\"0.1.0\"} 1",
+        "windlass_ready 1",
+        "windlass_hook_answers_total{status=\"200\"} 1",
+        "windlass_hook_answers_total{status=\"422\"} 1",
+        "windlass_hook_answers_total{status=\"401\"} 1",
+        "windlass_not_authentic_total 1",
+        "windlass_deployments{project=\"shop\",status=\"abandoned\"} 1",
+        "windlass_deployments{project=\"shop\",status=\"succeeded\"} 1",
+    ] {
+        assert!(answer.text.lines().any(|found| found == line), "{line}: {}", answer.text);
+    }
+    assert!(!answer.text.contains("canary"), "{}", answer.text);
+    let own = send(client().get(format!("http://{}/metrics", daemon.daemon().metrics().unwrap()))).await;
+    assert_eq!(own.text, answer.text);
+    // Not on the port that is open to the network, and nothing else on this one.
+    assert_eq!(send(client().get(format!("{}/metrics", daemon.url))).await.status, 404);
+    let other = format!("http://{}/v1/projects", daemon.daemon().metrics().unwrap());
+    assert_eq!(send(client().get(other)).await.status, 404);
+}
