@@ -113,6 +113,9 @@ impl Carrier {
             if self.inner.closing.is_cancelled() {
                 return Err(Halt::Stopping.into());
             }
+            if let Some(by) = self.withdrawn_by() {
+                return Err(Failure::Withdrawn(by));
+            }
             self.scribe.write(Event::StepStarted { step: number }).await?;
             match self.take_step(number, &step).await {
                 Ok(()) => self.scribe.write(Event::StepFinished { step: number }).await?,
@@ -271,6 +274,12 @@ impl Carrier {
             deadline: self.deadline,
             timeout: self.project.spec.timeout,
         }
+    }
+
+    /// Who cancelled it, as long as that counts.
+    fn withdrawn_by(&self) -> Option<String> {
+        let rolling_back = self.course().is_some_and(|course| course.back.is_some());
+        if rolling_back { None } else { self.withdrawn.borrow().clone() }
     }
 
     fn status(&self) -> &Status {

@@ -60,9 +60,10 @@ impl Guard {
         let withdrawn = withdrawn(self.withdrawn.take());
         tokio::select! {
             biased;
+            // Whoever cancelled was told so: what ends in the same moment comes too late.
+            by = withdrawn => Err(Failure::Withdrawn(by)),
             result = work => result.map_err(Failure::Host),
             () = self.inner.aborting.cancelled() => Err(Halt::Stopping.into()),
-            by = withdrawn => Err(Failure::Withdrawn(by)),
             () = tokio::time::sleep_until(self.deadline) => Err(Failure::TimedOut(self.timeout)),
         }
     }
