@@ -172,6 +172,16 @@ impl Key {
         })
     }
 
+    /// The secret of a key that signs, as hex digits: for whoever signs with another program. Nothing for one that is
+    /// sent as it is.
+    #[must_use]
+    pub fn reveal_hex(&self) -> Option<zeroize::Zeroizing<String>> {
+        match self.scheme {
+            Scheme::Standard | Scheme::Github => Some(hex::encode(self.secret.as_bytes()).into()),
+            Scheme::Bearer => None,
+        }
+    }
+
     /// What this key has in common with all keys of the same secret, whatever their schemes, and with no other: who
     /// may use the one could use the others. To find such keys among many.
     #[must_use]
