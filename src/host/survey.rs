@@ -91,6 +91,12 @@ fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding
 }
 
 impl Finding {
+    /// Whether a deployment would fail for it.
+    #[must_use]
+    pub const fn is_error(&self) -> bool {
+        matches!(self.severity, Severity::Error)
+    }
+
     const fn error(what: String) -> Self {
         Self { severity: Severity::Error, what }
     }
