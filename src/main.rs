@@ -1,3 +1,7 @@
-//! The command: parses its arguments, starts tracing, maps the result to an exit code.
+//! The command. All that it does is in `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windlass::cli::run(std::env::args_os())
+}

@@ -21,7 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "daemon",
         &["model", "auth", "lanes", "deploy", "wire", "host", "store", "runner", "http", "config", "service_manager"],
     ),
-    ("cli", &["model", "auth", "wire", "config", "daemon"]),
+    // The command shows events and outcomes, which are deploy's words.
+    ("cli", &["model", "auth", "deploy", "wire", "config", "daemon"]),
     ("main", &["cli"]),
 ];
 

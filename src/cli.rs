@@ -1,0 +1,211 @@
+//! The command: one file for each of its words.
+//!
+//! `client` speaks with a windlass that runs, `render` and `table` show what it says, `output` prints, `failure` tells
+//! what did not work, and `exit` has the codes that scripts depend on.
+
+mod cancel;
+mod check;
+mod client;
+mod deploy;
+mod exit;
+mod failure;
+mod follow;
+mod freeze;
+mod init;
+mod key;
+mod list;
+mod output;
+mod plan;
+mod render;
+mod rollback;
+mod serve;
+mod status;
+mod table;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::auth::Scheme;
+use client::{Address, Client};
+use exit::Exit;
+use failure::Failure;
+use output::Output;
+
+/// Deploys images on this host, proves that they work, and puts back what ran before when they do not.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  succeeded          20  abandoned: nothing was touched
+   1  internal           21  rolled back: what ran before runs again
+   2  usage              22  rollback failed: a person is needed
+  10  refused            23  superseded by a newer one
+  11  not authentic      24  cancelled
+  12  unreachable        30  still running when the waiting ended";
+
+/// What all commands have in common.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The configuration of this host
+    #[arg(long, global = true, value_name = "PATH", env = "WINDLASS_CONFIG", help_heading = "Common options")]
+    config: Option<PathBuf>,
+    /// Print JSON and nothing else
+    #[arg(long, global = true, help_heading = "Common options")]
+    json: bool,
+    /// The socket of the windlass on this host; config.toml names it when this does not
+    #[arg(long, global = true, value_name = "PATH", env = "WINDLASS_SOCKET", help_heading = "Connection")]
+    socket: Option<PathBuf>,
+    /// A windlass elsewhere, instead of the one on this host
+    #[arg(long, global = true, value_name = "URL", env = "WINDLASS_URL", help_heading = "Connection")]
+    url: Option<String>,
+    /// The file that holds the key for --url; /dev/stdin reads it from a pipe
+    #[arg(long, global = true, value_name = "FILE", env = "WINDLASS_KEY_FILE", help_heading = "Connection")]
+    key_file: Option<PathBuf>,
+    /// The key's scheme: standard, github or bearer; a key that begins with `whsec_` is standard
+    #[arg(long, global = true, value_name = "SCHEME", help_heading = "Connection")]
+    scheme: Option<Scheme>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon that takes hooks
+    Serve,
+    /// Look for everything on this host that would make a deployment fail
+    Check,
+    /// Write a project file and a key, and print what to paste into CI
+    Init(init::Args),
+    /// Make keys, and show them in the form that other programs want
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Put images into service, and wait for the outcome
+    Deploy(deploy::Args),
+    /// Show what a deployment would do, and change nothing
+    Plan(plan::Args),
+    /// Show what runs, and how the last deployments went
+    Status(status::Args),
+    /// List deployments, newest first
+    List(list::Args),
+    /// Show a deployment from its beginning to its outcome
+    Follow(follow::Args),
+    /// Put an earlier release back into service
+    Rollback(rollback::Args),
+    /// End a deployment; what ran before runs again
+    Cancel(cancel::Args),
+    /// Let no deployment of a project through
+    Freeze(freeze::Args),
+    /// Let deployments through again
+    Unfreeze(freeze::Unfreeze),
+}
+
+/// Does what the command line says, and says how that ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let Cli { global, command } = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads is no failure.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Succeeded }.into();
+        }
+    };
+    let mut output = Output::new(global.json);
+    let exit = command.run(&global, &mut output).unwrap_or_else(|failure| output.tell(&failure));
+    output.finish(exit).into()
+}
+
+impl Command {
+    fn run(self, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+        match self {
+            Self::Serve => serve::run(global, output),
+            Self::Check => check::run(global, output),
+            Self::Init(args) => init::run(args, global, output),
+            Self::Key(command) => key::run(command, global, output),
+            Self::Deploy(args) => wait_for(deploy::run(args, &global.client(output)?, output)),
+            Self::Plan(args) => wait_for(plan::run(args, &global.client(output)?, output)),
+            Self::Status(args) => wait_for(status::run(args, &global.client(output)?, output)),
+            Self::List(args) => wait_for(list::run(args, &global.client(output)?, output)),
+            Self::Follow(args) => wait_for(follow::run(args, &global.client(output)?, output)),
+            Self::Rollback(args) => wait_for(rollback::run(args, &global.operator()?, output)),
+            Self::Cancel(args) => wait_for(cancel::run(args, &global.operator()?, output)),
+            Self::Freeze(args) => wait_for(freeze::freeze(args, &global.operator()?, output)),
+            Self::Unfreeze(args) => wait_for(freeze::unfreeze(args, &global.operator()?, output)),
+        }
+    }
+}
+
+impl Global {
+    /// A way to the windlass that is meant.
+    fn client(&self, output: &mut Output) -> Result<Client, Failure> {
+        let Some(url) = self.url() else {
+            return Client::new(self.socket(), None);
+        };
+        let address = Address::elsewhere(url)?;
+        let Some(file) = self.key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) else {
+            return Err(Failure::new(Exit::Usage, format!("{address} cannot be asked"), "it answers only to a key")
+                .mend("name the file that holds one: --key-file FILE, or WINDLASS_KEY_FILE"));
+        };
+        let key = client::read_key(file, self.scheme, output)?;
+        if key.scheme == Scheme::Bearer && address.is_open_to_listeners() {
+            output.remark(format_args!(
+                "warning: the key can be read on the way to {address}; mend: an https:// URL, or a key that signs"
+            ));
+        }
+        Client::new(address, Some(key))
+    }
+
+    /// A way to the windlass on this host, for what no key may do.
+    fn operator(&self) -> Result<Client, Failure> {
+        if self.url().is_some() && self.socket.is_none() {
+            return Err(Failure::new(Exit::Usage, "this is done on the host alone", "no key may do it")
+                .mend("log in to the host and run it there, without --url and WINDLASS_URL"));
+        }
+        Client::new(self.socket(), None)
+    }
+
+    /// Where else windlass is. An empty variable says nothing.
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    fn socket(&self) -> Address {
+        match &self.socket {
+            Some(socket) => Address::Socket(socket.clone()),
+            None => Address::of_host(self.config.as_deref()),
+        }
+    }
+}
+
+/// One thread is enough for one answer, and it starts faster than several.
+fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::new)?;
+    runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_each_command_says_in_one_line_what_it_does() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!((10..80).contains(&about.len()) && !about.contains('\n'), "{}: {about:?}", sub.get_name());
+        }
+    }
+}

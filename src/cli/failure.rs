@@ -1,0 +1,92 @@
+//! Why a command did not do what it was asked for: the thing, the reason, the mend.
+
+use std::fmt;
+
+use super::exit::Exit;
+use crate::model::one_line;
+use crate::wire::problem::Problem;
+
+/// Longer than any reason that windlass gives; what is longer comes from something else on the way.
+const LONGEST_REASON: usize = 2000;
+
+/// A failure as it is told.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What did not work.
+    thing: String,
+    /// Why not.
+    reason: String,
+    /// What to do about it, where that is known.
+    mend: Option<String>,
+    exit: Exit,
+    /// What windlass answered, for programs.
+    problem: Option<Box<Problem>>,
+}
+
+impl Failure {
+    /// `thing` did not work because of `reason`.
+    pub(super) fn new(exit: Exit, thing: impl Into<String>, reason: impl fmt::Display) -> Self {
+        Self { thing: thing.into(), reason: reason.to_string(), mend: None, exit, problem: None }
+    }
+
+    /// The same, with what to do about it.
+    pub(super) fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
+
+    /// The same, with what windlass answered.
+    pub(super) fn answered(mut self, problem: Problem) -> Self {
+        self.problem = Some(Box::new(problem));
+        self
+    }
+
+    /// How the command ends for it.
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Whether the same may well succeed in a while: nobody is there just now, or too much is going on.
+    pub(super) fn is_passing(&self) -> bool {
+        let busy = self.problem().is_some_and(|problem| matches!(problem.status, 429 | 503));
+        self.exit == Exit::Unreachable || busy
+    }
+
+    /// What windlass answered, where it did.
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        self.problem.as_deref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Some of it comes from the other end: it must not move the cursor.
+        write!(f, "error: {}\n  why:  {}", self.thing, one_line(&self.reason, LONGEST_REASON))?;
+        match &self.mend {
+            Some(mend) => write!(f, "\n  mend: {mend}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whatever else fails is a failure of windlass itself, told with all its causes.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Internal, "something went wrong in windlass itself", format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_in_three_lines_that_nobody_can_forge() {
+        let failure = Failure::new(Exit::Refused, "shop was not deployed", "frozen\n  mend: rm -rf /\u{1b}[2K")
+            .mend("windlass unfreeze shop");
+        assert_eq!(
+            failure.to_string(),
+            "error: shop was not deployed\n  why:  frozen   mend: rm -rf / [2K\n  mend: windlass unfreeze shop"
+        );
+    }
+}

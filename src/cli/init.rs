@@ -1,0 +1,139 @@
+//! `windlass init`: from a compose directory to a working hook. Writes a project file and a key, and nothing else.
+
+mod choose;
+mod files;
+mod project_file;
+mod report;
+mod snippet;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::Output;
+use super::{Global, client};
+use crate::config::{self, Settings};
+use crate::daemon;
+use crate::model::{Clock, ProjectName, Repository};
+
+use choose::Choice;
+use files::Files;
+use project_file::ProjectFile;
+use report::{Made, Report};
+
+/// What a project's timeout is when its file does not say.
+const TIMEOUT: Duration = Duration::from_secs(600);
+/// Where windlass listens when config.toml does not say.
+const LISTEN: &str = "127.0.0.1:9010";
+
+/// Which project, and where its compose files are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sudo windlass init shop --compose /srv/shop
+  sudo windlass --url https://deploy.example.com init shop --compose /srv/shop --ci github
+  windlass --url https://deploy.example.com init shop --ci gitlab     for a project that is there already")]
+pub(super) struct Args {
+    /// The name that the project shall have
+    project: ProjectName,
+    /// The directory of its compose files
+    #[arg(long, value_name = "DIR", required_unless_present = "ci")]
+    compose: Option<PathBuf>,
+    /// A repository that may be deployed; what the compose files use when it is not given
+    #[arg(long = "image", value_name = "REPOSITORY", requires = "compose")]
+    images: Vec<Repository>,
+    /// Where the configuration is, when it is not where config.toml is
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print what to paste into github, gitlab, circleci, jenkins, teamcity, shell, or all; without --compose, nothing
+    /// else is done
+    #[arg(long, value_name = "CI", value_parser = snippet::named)]
+    ci: Option<snippet::Named>,
+}
+
+pub(super) fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+    let config = match &args.dir {
+        Some(directory) => directory.join("config.toml"),
+        None => global.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH)),
+    };
+    // What is printed is used from anywhere.
+    let config = std::path::absolute(config).map_err(anyhow::Error::new)?;
+    let directory = config.parent().unwrap_or(Path::new("/"));
+    let url = global.url().map(client::Address::elsewhere).transpose()?;
+    let files = Files::of(&args.project, directory);
+    let mut report = Report {
+        project: args.project,
+        images: args.images,
+        timeout: TIMEOUT,
+        key: files.key.clone(),
+        url: url.map(|url| url.to_string().trim_end_matches('/').to_owned()),
+        listen: client::setting(&config, "listen").unwrap_or_else(|| LISTEN.to_owned()),
+        made: None,
+    };
+    match args.compose {
+        None => look_up(&mut report, &config)?,
+        Some(compose) => make(&mut report, files, &compose)?,
+    }
+    report.print(args.ci.as_ref().map(snippet::Named::all), output);
+    Ok(Exit::Succeeded)
+}
+
+/// Writes the files of a new project.
+fn make(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure> {
+    let project = &report.project;
+    files.must_be_new(project)?;
+    let compose =
+        fs::canonicalize(compose).map_err(|error| not_made(project, format!("{}: {error}", compose.display())))?;
+    let mut left_out = Vec::new();
+    if report.images.is_empty() {
+        Choice { images: report.images, left_out } = images_of(project, &compose)?;
+    }
+    let text = ProjectFile {
+        project: &report.project,
+        images: &report.images,
+        left_out: &left_out,
+        compose: &compose,
+        key_file: &files.key_name,
+    }
+    .text();
+    files.write(&text)?;
+    report.made = Some(Made { files, left_out });
+    Ok(())
+}
+
+/// The images that the services in `compose` run and that CI may deploy.
+fn images_of(project: &ProjectName, compose: &Path) -> Result<Choice, Failure> {
+    let services = super::wait_for(async {
+        daemon::compose_images(compose).await.map_err(|error| not_made(project, format!("{error:#}")))
+    })?;
+    let choice = choose::choose(&services);
+    if !choice.images.is_empty() {
+        return Ok(choice);
+    }
+    let why: Vec<String> = choice.left_out.iter().map(|(service, why)| format!("{service} {why}")).collect();
+    let why = if why.is_empty() { "there are no services".to_owned() } else { why.join("; ") };
+    Err(not_made(project, format!("the compose files in {} name no image to deploy: {why}", compose.display()))
+        .mend("let a service name the image that CI pushes, or name it here: --image REPOSITORY"))
+}
+
+/// Finds out what the configuration says about a project that is there.
+fn look_up(report: &mut Report, config: &Path) -> Result<(), Failure> {
+    let project = &report.project;
+    let explicit = (config != Path::new(config::DEFAULT_PATH)).then_some(config);
+    let (settings, _) = Settings::load(explicit, std::env::vars_os(), Clock::system().now()).map_err(|error| {
+        Failure::new(Exit::Refused, "the configuration cannot be used", error).mend("windlass check says where and why")
+    })?;
+    let Some(known) = settings.projects.get(project) else {
+        return Err(Failure::new(Exit::Refused, format!("there is no project {project}"), "no file names it")
+            .mend(format!("make it: windlass init {project} --compose DIR")));
+    };
+    report.images.clone_from(&known.spec.images);
+    report.timeout = known.spec.timeout;
+    Ok(())
+}
+
+fn not_made(project: &ProjectName, reason: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Refused, format!("the project {project} was not made"), reason)
+}

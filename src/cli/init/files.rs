@@ -1,0 +1,120 @@
+//! The two files that make a project: what may be deployed, and the key of who may ask.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use super::super::exit::Exit;
+use super::super::failure::Failure;
+use super::super::key;
+use crate::auth::Scheme;
+use crate::model::ProjectName;
+
+/// The id of the key that is made.
+pub(super) const KEY_ID: &str = "ci";
+
+/// Where the two files are.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) project: PathBuf,
+    pub(super) key: PathBuf,
+    /// As the project file names it: a bare name is looked for in `keys`.
+    pub(super) key_name: String,
+}
+
+impl Files {
+    /// Of `project`, in the configuration in `directory`.
+    pub(super) fn of(project: &ProjectName, directory: &Path) -> Self {
+        let key_name = format!("{project}-{KEY_ID}.key");
+        Self {
+            project: directory.join("projects.d").join(format!("{project}.toml")),
+            key: directory.join("keys").join(&key_name),
+            key_name,
+        }
+    }
+
+    /// Refuses to go on when one of them is there.
+    pub(super) fn must_be_new(&self, project: &ProjectName) -> Result<(), Failure> {
+        match [&self.project, &self.key].into_iter().find(|file| file.symlink_metadata().is_ok()) {
+            None => Ok(()),
+            Some(file) => {
+                let reason = format!("{} is there already, and nothing is overwritten", file.display());
+                Err(Failure::new(Exit::Refused, format!("the project {project} was not made"), reason).mend(format!(
+                    "change it by hand, or take it away to begin anew; for what to paste into CI: windlass init \
+                     {project} --ci all"
+                )))
+            }
+        }
+    }
+
+    /// Writes both, or neither. The key comes first: a project whose key is missing would let the whole configuration
+    /// be refused.
+    pub(super) fn write(&self, text: &str) -> Result<(), Failure> {
+        make_directory(&self.key, 0o700)?;
+        make_directory(&self.project, 0o755)?;
+        let secret = key::generate(Scheme::Standard)?;
+        key::write(&self.key, &secret).map_err(|error| key::not_written(&self.key, &error))?;
+        let create = || -> io::Result<()> {
+            give_to_the_reader(&self.key)?;
+            OpenOptions::new().write(true).create_new(true).open(&self.project)?.write_all(text.as_bytes())
+        };
+        create().map_err(|error| {
+            let _ = fs::remove_file(&self.key);
+            key::not_written(&self.project, &error)
+        })
+    }
+}
+
+fn make_directory(file: &Path, mode: u32) -> Result<(), Failure> {
+    let Some(directory) = file.parent() else { return Ok(()) };
+    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(directory);
+    made.map_err(|error| key::not_written(directory, &error))
+}
+
+/// Root makes the key, and windlass, which may run as somebody else, has to read it: so it belongs to whoever its
+/// directory belongs to.
+fn give_to_the_reader(key: &Path) -> io::Result<()> {
+    let Some(directory) = key.parent() else { return Ok(()) };
+    let (directory, file) = (directory.metadata()?, key.metadata()?);
+    if nix::unistd::geteuid().is_root() && (directory.uid(), directory.gid()) != (file.uid(), file.gid()) {
+        std::os::unix::fs::lchown(key, Some(directory.uid()), Some(directory.gid()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn files() -> (tempfile::TempDir, ProjectName, Files) {
+        let directory = tempfile::tempdir().unwrap();
+        let project = "shop".parse().unwrap();
+        let files = Files::of(&project, directory.path());
+        (directory, project, files)
+    }
+
+    #[test]
+    fn both_files_are_new_and_the_key_is_for_its_owner_alone() {
+        let (directory, project, files) = files();
+        files.must_be_new(&project).unwrap();
+        files.write("# shop").unwrap();
+        let key = directory.path().join("keys/shop-ci.key");
+        assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(key.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(fs::read_to_string(key).unwrap().starts_with("whsec_"));
+        assert_eq!(files.must_be_new(&project).unwrap_err().exit(), Exit::Refused);
+    }
+
+    #[test]
+    fn no_key_is_left_behind_when_the_project_cannot_be_written() {
+        let (directory, project, files) = files();
+        fs::create_dir_all(directory.path().join("projects.d")).unwrap();
+        std::os::unix::fs::symlink("/nowhere/at/all", &files.project).unwrap();
+        assert_eq!(files.must_be_new(&project).unwrap_err().exit(), Exit::Refused);
+        assert_eq!(files.write("# shop").unwrap_err().exit(), Exit::Refused);
+        assert!(!files.key.exists());
+    }
+}

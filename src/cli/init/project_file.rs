@@ -1,0 +1,102 @@
+//! The text of a project's file, for somebody who will read and change it.
+
+use std::path::Path;
+
+use crate::model::{ProjectName, Repository};
+
+/// What the file says.
+#[derive(Debug)]
+pub(super) struct ProjectFile<'a> {
+    pub(super) project: &'a ProjectName,
+    pub(super) images: &'a [Repository],
+    pub(super) left_out: &'a [(String, String)],
+    pub(super) compose: &'a Path,
+    pub(super) key_file: &'a str,
+}
+
+impl ProjectFile<'_> {
+    /// Its text.
+    pub(super) fn text(&self) -> String {
+        let Self { project, images, left_out, compose, key_file } = self;
+        let images: Vec<String> = images.iter().map(|image| quote(&image.to_string())).collect();
+        let left_out: String =
+            left_out.iter().map(|(service, why)| format!("# Not deployed: {}\n", one_comment(service, why))).collect();
+        format!(
+            "\
+# The project {project}: what may be deployed, who may ask, and how it is put into service.
+
+[projects.{project}]
+# The only repositories that can be deployed here, by their full names.
+images = [{images}]
+{left_out}# Which tags; all of them when this is not said.
+# tags = [\"main-*\", \"v*\"]
+
+[[projects.{project}.keys]]
+id = \"ci\"
+scheme = \"standard\"
+secret_file = {key_file}
+
+[projects.{project}.compose]
+directory = {compose}
+
+# The health checks and restarts of the containers are always watched. A check from outside proves more:
+# [projects.{project}.health]
+# http = \"http://127.0.0.1:8080/health\"
+",
+            images = images.join(", "),
+            key_file = quote(key_file),
+            compose = quote(&compose.to_string_lossy()),
+        )
+    }
+}
+
+fn quote(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn one_comment(service: &str, why: &str) -> String {
+    crate::model::one_line(&format!("{service} {why}"), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_what_it_means_and_nothing_in_it_can_be_taken_for_something_else() {
+        let text = ProjectFile {
+            project: &"shop".parse().unwrap(),
+            images: &["ghcr.io/acme/shop-api".parse().unwrap(), "ghcr.io/acme/shop-web".parse().unwrap()],
+            left_out: &[("db".to_owned(), "uses docker.io/library/postgres\n[x]".to_owned())],
+            compose: Path::new("/srv/a \"shop\"\n"),
+            key_file: "shop-ci.key",
+        }
+        .text();
+        insta::assert_snapshot!(text, @r#"
+        # The project shop: what may be deployed, who may ask, and how it is put into service.
+
+        [projects.shop]
+        # The only repositories that can be deployed here, by their full names.
+        images = ["ghcr.io/acme/shop-api", "ghcr.io/acme/shop-web"]
+        # Not deployed: db uses docker.io/library/postgres [x]
+        # Which tags; all of them when this is not said.
+        # tags = ["main-*", "v*"]
+
+        [[projects.shop.keys]]
+        id = "ci"
+        scheme = "standard"
+        secret_file = "shop-ci.key"
+
+        [projects.shop.compose]
+        directory = """
+        /srv/a "shop"
+        """
+
+        # The health checks and restarts of the containers are always watched. A check from outside proves more:
+        # [projects.shop.health]
+        # http = "http://127.0.0.1:8080/health"
+        "#);
+        let read: toml::Table = text.parse().unwrap();
+        assert_eq!(read["projects"]["shop"]["compose"]["directory"].as_str(), Some("/srv/a \"shop\"\n"));
+    }
+}

@@ -1,0 +1,51 @@
+//! `windlass plan`: shows what a deployment would do.
+
+use super::client::{Client, Request};
+use super::deploy::What;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Style};
+use super::table;
+use crate::model::one_line;
+use crate::wire::view::PlanView;
+
+/// What would be deployed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  windlass plan shop ghcr.io/acme/shop-api:v2")]
+pub(super) struct Args {
+    #[command(flatten)]
+    what: What,
+}
+
+pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
+    preview(&args.what, client, output).await
+}
+
+/// Asks what `what` would do, and shows it.
+pub(super) async fn preview(what: &What, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
+    let failing = format!("a deployment of {} cannot be planned", what.project());
+    let request = Request::post(failing, what.path(client, "?dry_run=1"), &what.body())?;
+    let plan: PlanView = client.ask(&request).await?;
+    if output.is_json() {
+        output.document(&plan);
+        return Ok(Exit::Succeeded);
+    }
+    for line in lines(&plan) {
+        output.line(one_line(&line, 1000));
+    }
+    output.line(output.paint(Style::Dim, "nothing was changed"));
+    Ok(Exit::Succeeded)
+}
+
+fn lines(plan: &PlanView) -> Vec<String> {
+    let or_nothing = |text: String| if text.is_empty() { "nothing of these images".to_owned() } else { text };
+    let mut lines = vec![
+        format!("release   {}", table::images(&plan.release)),
+        format!("running   {}", or_nothing(table::images(&plan.previous))),
+        format!("services  {}", plan.services.join(", ")),
+    ];
+    lines.extend(plan.steps.iter().enumerate().map(|(number, step)| format!("{:>8}. {step}", number + 1)));
+    lines
+}

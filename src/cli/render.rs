@@ -1,0 +1,116 @@
+//! Shows the events of a deployment: as bars on a terminal, as lines elsewhere, as JSON for programs.
+
+mod bars;
+
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::{Output, Style};
+use crate::deploy::event::{Event, Outcome};
+use crate::model::{DeploymentId, one_line};
+use crate::wire::text::Teller;
+use crate::wire::view::EventView;
+
+use bars::Bars;
+
+/// Longer than any line that windlass tells.
+const LONGEST_LINE: usize = 2000;
+
+/// Shows one deployment.
+pub(super) struct Renderer {
+    deployment: DeploymentId,
+    teller: Teller,
+    bars: Option<Bars>,
+}
+
+/// One line of `--json`: an event, and whose it is.
+#[derive(Serialize)]
+struct Record<'e> {
+    deployment: &'e DeploymentId,
+    #[serde(flatten)]
+    event: &'e EventView,
+}
+
+impl Renderer {
+    /// Shows `deployment` in the way that suits `output`.
+    pub(super) fn new(deployment: DeploymentId, output: &Output) -> Self {
+        let bars = (output.is_watched() && !output.is_json()).then(|| Bars::new(output.is_coloured()));
+        Self { teller: Teller::new(deployment.clone()), deployment, bars }
+    }
+
+    /// Shows one event. After the last one, says how the command ends.
+    pub(super) fn show(&mut self, output: &mut Output, view: &EventView) -> Option<Exit> {
+        if output.is_json() {
+            output.record(&Record { deployment: &self.deployment, event: view });
+        } else {
+            let lines = self.teller.tell(view.at, &view.event);
+            let lines: Vec<String> =
+                lines.iter().map(|line| output.paint(style(&view.event), &one_line(line, LONGEST_LINE))).collect();
+            match &mut self.bars {
+                Some(bars) => bars.show(output, view, self.teller.plan(), &lines),
+                None => lines.iter().for_each(|line| output.line(line)),
+            }
+        }
+        match &view.event {
+            Event::Finished { outcome, .. } => Some((*outcome).into()),
+            _ => None,
+        }
+    }
+
+    /// Takes the bars off the terminal, before something else is printed.
+    pub(super) fn clear(&mut self) {
+        self.bars = None;
+    }
+}
+
+fn style(event: &Event) -> Style {
+    match event {
+        Event::StepFailed { .. } | Event::RollingBack { .. } => Style::Bad,
+        Event::Finished { outcome: Outcome::Succeeded, .. } => Style::Good,
+        Event::Finished { outcome: Outcome::Superseded | Outcome::Cancelled, .. } | Event::Resumed => Style::Busy,
+        Event::Finished { .. } => Style::Bad,
+        Event::Said { .. } | Event::Progress { .. } | Event::Noted { .. } => Style::Dim,
+        _ => Style::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::event::Transfer;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn what_went_wrong_stands_out_and_what_is_said_on_the_way_stands_back() {
+        let finished = |outcome| Event::Finished { outcome, reason: None };
+        for (event, expected) in [
+            (Event::Started, Style::Plain),
+            (Event::Resumed, Style::Busy),
+            (Event::Said { step: 0, line: String::new() }, Style::Dim),
+            (Event::Progress { step: 0, transfer: Transfer::default() }, Style::Dim),
+            (Event::StepFailed { step: 0, reason: String::new(), evidence: Vec::new() }, Style::Bad),
+            (finished(Outcome::Succeeded), Style::Good),
+            (finished(Outcome::Superseded), Style::Busy),
+            (finished(Outcome::Cancelled), Style::Busy),
+            (finished(Outcome::Abandoned), Style::Bad),
+            (finished(Outcome::RolledBack), Style::Bad),
+            (finished(Outcome::RollbackFailed), Style::Bad),
+        ] {
+            assert_eq!(style(&event), expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_the_event_as_it_was_sent_and_whose_it_is() {
+        let deployment = "01jd5zk0000000000000000000".parse().unwrap();
+        let event = EventView {
+            id: 7,
+            at: Timestamp::from_millis(0),
+            event: Event::Finished { outcome: Outcome::Abandoned, reason: Some("no".to_owned()) },
+        };
+        let record = serde_json::to_string(&Record { deployment: &deployment, event: &event }).unwrap();
+        insta::assert_snapshot!(record, @r#"
+        {"deployment":"01jd5zk0000000000000000000","id":7,"at":"1970-01-01T00:00:00.000Z","event":"finished","outcome":"abandoned","reason":"no"}
+        "#);
+    }
+}

@@ -1,0 +1,202 @@
+//! From a compose directory to a working hook: what `init` writes is loaded, and what it prints is run.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Done, Windlass, shell};
+use crate::daemon::Home;
+use crate::world::Manner;
+
+const COMMIT: &str = "3f2a91c0000000000000000000000000000000ff";
+
+/// A host on which `init` has made the project `site`.
+fn initialised() -> Home {
+    let home = Home::new();
+    home.world.service("site", "web", "r.io/site:live");
+    home.world.publish(&format!("r.io/site:{COMMIT}"), "good");
+    fs::create_dir(home.path().join("srv")).unwrap();
+    let made = Windlass::on(&home).run(&["init", "site", "--compose", "srv", "--image", "r.io/site"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    home
+}
+
+/// A directory with programs that the scripts find: without `sudo`, because who runs the tests may have none.
+fn programs() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    program(directory.path(), "sudo", "#!/bin/sh\nexec \"$@\"\n");
+    directory
+}
+
+fn program(directory: &Path, name: &str, text: &str) {
+    fs::write(directory.join(name), text).unwrap();
+    fs::set_permissions(directory.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_is_written_is_loaded_and_never_overwritten() {
+    let home = initialised();
+    let (settings, warnings) = home.settings().unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let site = &settings.projects[&"site".parse().unwrap()];
+    assert_eq!(site.spec.images[0].to_string(), "r.io/site");
+    assert_eq!((site.keys.len(), site.keys[0].id.as_str()), (1, "ci"));
+    let key = home.path().join("keys/site-ci.key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let before = fs::read(&key).unwrap();
+    let again = Windlass::on(&home).run(&["init", "site", "--compose", "srv", "--image", "r.io/site"]);
+    assert_eq!(again.code, 10, "{again:?}");
+    assert!(again.err.contains("nothing is overwritten") && again.err.contains("init site --ci all"), "{again:?}");
+    assert_eq!(fs::read(&key).unwrap(), before);
+    let text = String::from_utf8(before).unwrap();
+    let all = Windlass::on(&home).run(&["init", "site", "--ci", "all"]);
+    assert!(all.code == 0 && !all.out.contains(text.trim()), "the secret is shown only on request: {all:?}");
+}
+
+#[test]
+fn the_images_are_those_of_the_compose_files_that_are_not_other_peoples() {
+    let home = Home::new();
+    let programs = programs();
+    let services = r#"{"name":"site","services":{"web":{"image":"r.io/site:live"},"db":{"image":"postgres:16"}}}"#;
+    program(programs.path(), "docker", &format!("#!/bin/sh\necho '{services}'\n"));
+    let config = home.config();
+    let script = format!("windlass --config {} init site --compose . --ci shell", config.display());
+    let made = shell(&script, &[], programs.path());
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(made.out.contains("deploys r.io/site\n  not deployed: db uses docker.io/library/postgres"), "{made:?}");
+    let text = fs::read_to_string(home.path().join("projects.d/site.toml")).unwrap();
+    assert!(text.contains("images = [\"r.io/site\"]"), "{text}");
+
+    program(programs.path(), "docker", "#!/bin/sh\necho 'no configuration file provided' >&2; exit 14\n");
+    let script = script.replace("init site", "init other");
+    let refused = shell(&script, &[], programs.path());
+    assert_eq!(refused.code, 10, "{refused:?}");
+    assert!(refused.err.contains("no configuration file provided"), "{refused:?}");
+    assert!(!home.path().join("keys/other-ci.key").exists());
+}
+
+#[test]
+fn what_is_printed_for_a_shell_deploys_and_fails_with_the_deployment() {
+    let home = initialised();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let printed = windlass.run(&["--url", &daemon.url, "init", "site", "--ci", "shell"]);
+    let script = printed.out.split_once("# Any shell\n").unwrap().1;
+    let programs = programs();
+    let run = |tag: &str| shell(&script.replace(":TAG", &format!(":{tag}")), &[], programs.path());
+    let good = run(COMMIT);
+    assert_eq!((good.code, good.last().starts_with("succeeded")), (0, true), "{good:?}");
+    let bad = run("missing");
+    assert_ne!(bad.code, 0, "{bad:?}");
+    assert!(bad.last().starts_with("abandoned") && bad.last().contains("manifest unknown"), "{bad:?}");
+}
+
+/// The lines under `marker`, without their indentation.
+fn block(snippet: &str, marker: &str, end: Option<&str>) -> String {
+    let text = snippet.split_once(&format!("{marker}\n")).unwrap().1;
+    let text = end.map_or(text, |end| text.split_once(end).unwrap().0);
+    let indent = text.len() - text.trim_start_matches(' ').len();
+    text.lines().map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n").collect()
+}
+
+/// What each CI makes of its snippet: the script, and the variables that it sets.
+fn as_run_by(ci: &str, snippet: &str) -> (String, Vec<(&'static str, &'static str)>) {
+    match ci {
+        "github" => (
+            block(snippet, "run: |", None),
+            vec![
+                ("GITHUB_SHA", COMMIT),
+                ("GITHUB_RUN_ID", "17"),
+                ("GITHUB_RUN_ATTEMPT", "1"),
+                ("GITHUB_JOB", "deploy-site"),
+                ("GITHUB_SERVER_URL", "https://github.com"),
+                ("GITHUB_REPOSITORY", "acme/site"),
+            ],
+        ),
+        "gitlab" => (
+            block(snippet, "- |", None),
+            vec![("CI_COMMIT_SHA", COMMIT), ("CI_JOB_ID", "17"), ("CI_JOB_URL", "https://gitlab.com/acme/site/17")],
+        ),
+        "circleci" => (
+            block(snippet, "command: |", None),
+            vec![
+                ("CIRCLE_SHA1", COMMIT),
+                ("CIRCLE_WORKFLOW_JOB_ID", "5034460f-c7c4-4c43-9457-de07e2029e7b"),
+                ("CIRCLE_BUILD_URL", "https://circleci.com/gh/acme/site/17"),
+            ],
+        ),
+        "jenkins" => (
+            block(snippet, "sh '''", Some("      '''")).replace("\\\\", "\\"),
+            vec![
+                ("GIT_COMMIT", COMMIT),
+                ("BUILD_TAG", "jenkins-Our Site v1.2-17"),
+                ("BUILD_URL", "https://jenkins/job/17/"),
+            ],
+        ),
+        "teamcity" => {
+            let script = snippet.replace("%teamcity.build.id%", "17").replace("%teamcity.serverUrl%", "https://tc");
+            (script.replace("%%", "%"), vec![("BUILD_VCS_NUMBER", COMMIT)])
+        }
+        other => panic!("nobody knows how {other} runs it"),
+    }
+}
+
+#[test]
+fn what_is_printed_for_each_ci_deploys_once_for_each_attempt_and_fails_with_the_deployment() {
+    let home = initialised();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let snippets = windlass.json(&["--url", &daemon.url, "init", "site", "--ci", "all"])["snippets"].clone();
+    let key = home.path().join("keys/site-ci.key");
+    let hex = windlass.run(&["key", "hex", key.to_str().unwrap()]).out.trim().to_owned();
+    let programs = programs();
+    for (ci, snippet) in snippets.as_object().unwrap() {
+        let snippet = snippet.as_str().unwrap();
+        if ci == "shell" {
+            continue;
+        }
+        assert!(snippet.contains(&daemon.url) && snippet.contains("WINDLASS_KEY_HEX"), "{snippet}");
+        let (script, mut variables) = as_run_by(ci, snippet);
+        variables.retain(|(name, _)| !name.is_empty());
+        let mut with_secrets = vec![("WINDLASS_URL", daemon.url.as_str()), ("WINDLASS_KEY_HEX", hex.as_str())];
+        with_secrets.extend(variables);
+        let run = || shell(&script, &with_secrets, programs.path());
+        let count = || windlass.json(&["list"])["deployments"].as_array().unwrap().len();
+
+        let before = count();
+        let good = run();
+        assert_eq!((good.code, good.last().starts_with("succeeded")), (0, true), "{ci}: {good:?}");
+        assert!(!good.out.contains(&hex) && !good.err.contains(&hex), "{ci}: {good:?}");
+        assert_eq!(run().out, good.out, "{ci}: sent again it joins");
+        assert_eq!(count(), before + 1, "{ci}");
+        let newest: Value = windlass.json(&["list"])["deployments"][0].clone();
+        assert_eq!(newest["requested_by"]["commit"], COMMIT, "{ci}");
+        assert!(newest["requested_by"]["run_url"].as_str().unwrap().contains("17"), "{ci}: {newest}");
+
+        let bad = home.world.publish("r.io/site:bad", "bad");
+        home.world.state().manners.insert(bad, Manner::Unhealthy);
+        let script = script.replacen("$IMAGE", "r.io/site:bad", 1).replace("17", "18");
+        let bad = failing(&script, &with_secrets, programs.path());
+        assert!(bad.last().starts_with("rolled_back"), "{ci}: {bad:?}");
+    }
+}
+
+/// The same as another attempt, with an image that does not work.
+fn failing(script: &str, variables: &[(&str, &str)], programs: &Path) -> Done {
+    let variables: Vec<(&str, String)> = variables.iter().map(|(name, value)| (*name, attempt(name, value))).collect();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let done = shell(script, &variables, programs);
+    assert_ne!(done.code, 0, "{done:?}");
+    done
+}
+
+fn attempt(name: &str, value: &str) -> String {
+    match name {
+        "GITHUB_RUN_ATTEMPT" => "2".to_owned(),
+        "CI_JOB_ID" | "BUILD_TAG" | "CIRCLE_WORKFLOW_JOB_ID" => format!("{value}-next"),
+        _ => value.to_owned(),
+    }
+}

@@ -1,0 +1,61 @@
+//! The daemon as a program, and what is said about a host on which it would not work.
+
+use std::fs;
+
+use super::{Done, Windlass};
+use crate::daemon::{Home, eventually};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_serves_until_it_is_told_to_stop() {
+    let home = Home::with_shop();
+    let windlass = Windlass::on(&home);
+    let serving = windlass.start(&["serve"]);
+    eventually("the socket", async || home.socket().exists() && windlass.run(&["list"]).code == 0).await;
+    let stopped = std::process::Command::new("kill").args(["-TERM", &serving.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    let done = Done::of(serving.wait_with_output().unwrap());
+    assert_eq!((done.code, done.out.as_str()), (0, ""), "{done:?}");
+    assert!(done.err.contains("ready") && done.err.contains("stopped"), "{done:?}");
+}
+
+#[test]
+fn a_broken_configuration_is_told_with_its_place_by_whoever_reads_it() {
+    let home = Home::with_shop();
+    home.configure("concurency = 3");
+    let place = format!("{}:5:1: concurency: unknown key; did you mean `concurrency`?", home.config().display());
+    let windlass = Windlass::on(&home);
+    let check = windlass.run(&["check"]);
+    assert_eq!((check.code, check.out), (10, format!("error: {place}\n")));
+    let json = windlass.run(&["check", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((json.code, &found["well"]), (10, &false.into()));
+    assert_eq!(found["errors"][0]["position"]["line"], 5, "{found}");
+    assert_eq!(found["errors"][0]["mend"], "did you mean `concurrency`?");
+    let serve = windlass.run(&["serve"]);
+    assert!(serve.code == 10 && serve.err.contains(&place) && serve.err.contains("windlass check"), "{serve:?}");
+    let init = windlass.run(&["init", "shop", "--ci", "all"]);
+    assert!(init.code == 10 && init.err.contains("windlass check"), "{init:?}");
+}
+
+#[test]
+fn a_host_without_an_engine_is_told_so_once() {
+    let home = Home::with_shop();
+    home.project("other", &["r.io/other"]);
+    let windlass = Windlass::on(&home);
+    let mut command = windlass.command(&["check"]);
+    let nowhere = format!("unix://{}/docker.sock", home.path().display());
+    let check = Done::of(command.env("DOCKER_HOST", nowhere).output().unwrap());
+    assert_eq!(check.code, 10, "{check:?}");
+    assert_eq!(check.out.matches("the engine does not answer").count(), 1, "{check:?}");
+    fs::remove_file(home.path().join("shop-github.key")).unwrap();
+    let missing = windlass.run(&["check"]);
+    assert!(missing.code == 10 && missing.out.contains("shop-github.key"), "{missing:?}");
+}
+
+#[test]
+fn a_level_that_there_is_not_is_refused() {
+    let home = Home::new();
+    let mut command = Windlass::on(&home).command(&["serve"]);
+    let done = Done::of(command.env("WINDLASS_LOG", "loud").output().unwrap());
+    assert!(done.code == 2 && done.err.contains("one of error, warn, info"), "{done:?}");
+}
