@@ -2,8 +2,8 @@
 //! out; nothing about deployments is decided here.
 //!
 //! There are three routers, each for a listener of its own: [`hooks`], [`operators`] and [`metrics`]. [`serve`] runs
-//! one behind limits that hold for every connection. A handler gets a project or a deployment only from [`signed`] or
-//! [`access`], which have asked whether the caller may.
+//! one behind limits that hold for every connection. A handler gets a project or a deployment only from `signed` or
+//! `access`, which have asked whether the caller may.
 
 mod door;
 mod limits;
