@@ -1,0 +1,181 @@
+//! Images made for one test: a seed that is built once, with another command, health check or layer each.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::program::Program;
+use crate::registry::{Registry, digest, docker_login};
+use crate::run::{Run, random_hex};
+
+/// A busybox that was built by the engine and pushed into the run's registry; all other images differ from it in
+/// their configuration alone, so that they need no engine to be made.
+pub struct Seed {
+    /// Of an image, without what a test decides.
+    config: Value,
+    layers: Vec<(String, u64)>,
+    repository: String,
+    files: PathBuf,
+}
+
+/// An image that a test wants.
+#[derive(Clone)]
+pub struct Image {
+    version: String,
+    script: String,
+    program: Option<String>,
+    check: Option<Value>,
+    megabytes: usize,
+    /// Set when it is for another machine than this one.
+    pub architecture: Option<String>,
+}
+
+/// Something that a registry keeps under its digest.
+pub struct Blob {
+    pub file: PathBuf,
+    pub digest: String,
+    /// Where the registry has it already.
+    pub seed: Option<String>,
+    size: u64,
+}
+
+impl Seed {
+    pub fn make(run: &str, directory: &Path, registry: &Registry) -> Self {
+        let (repository, files) = (format!("{run}/seed"), directory.join("seed"));
+        let name = format!("{}/{repository}:1", registry.address);
+        let login = files.join("docker");
+        docker_login(&login, &registry.address);
+        Program::script("scripts/image").args([&name, "seed", "web"]).text();
+        Program::new("docker").arg("--config").arg(&login).args(["push", "--quiet", &name]).text();
+
+        let manifest = registry.manifest(&repository, "1");
+        let layer = |layer: &Value| (layer["digest"].as_str().unwrap().to_owned(), layer["size"].as_u64().unwrap());
+        let layers: Vec<_> = manifest["layers"].as_array().unwrap().iter().map(layer).collect();
+        for (digest, _) in &layers {
+            // Other registries of this run are given the same layers.
+            let url = format!("http://{}/v2/{repository}/blobs/{digest}", registry.address);
+            let user = format!("user = \"{}:{}\"\n", crate::run::USER, crate::run::PASSWORD);
+            Program::new("curl").args(["-sSfL", "-K", "-", "-o"]).arg(files.join(digest)).arg(url).input(user).text();
+        }
+        let config = registry.blob(&repository, manifest["config"]["digest"].as_str().unwrap());
+        Self { config: serde_json::from_str(&config).unwrap(), layers, repository, files }
+    }
+}
+
+impl Image {
+    /// Serves its version as a web page on port 8080, or `$PORT`.
+    pub fn web(version: &str) -> Self {
+        let serve = "trap 'exit 0' TERM INT; httpd -f -p \"${PORT:-8080}\" -h /www & wait";
+        Self::running(version, &format!("echo {version} >/www/index.html; {serve}"))
+    }
+
+    /// Says its version and runs a script.
+    pub fn running(version: &str, script: &str) -> Self {
+        Self {
+            version: version.to_owned(),
+            script: script.to_owned(),
+            program: None,
+            check: None,
+            megabytes: 0,
+            architecture: None,
+        }
+    }
+
+    /// The same with a health check, asked every second; two failures are enough.
+    pub fn checked(mut self, command: &str) -> Self {
+        let second = 1_000_000_000_u64;
+        let check = json!({ "Test": ["CMD-SHELL", command], "Interval": second, "Timeout": 2 * second, "Retries": 2 });
+        self.check = Some(check);
+        self
+    }
+
+    /// The same, but so many failures in a row are needed before it counts as unhealthy.
+    pub fn with_patience(mut self, retries: u32) -> Self {
+        if let Some(check) = &mut self.check {
+            check["Retries"] = json!(retries);
+        }
+        self
+    }
+
+    /// The same with another program to start, which need not exist.
+    pub fn starting_with(mut self, program: &str) -> Self {
+        self.program = Some(program.to_owned());
+        self
+    }
+
+    /// The same with so much of what cannot be compressed, other each time.
+    pub fn with_megabytes(mut self, megabytes: usize) -> Self {
+        self.megabytes = megabytes;
+        self
+    }
+
+    /// The same in an index that offers it for another architecture alone.
+    pub fn only_for(mut self, architecture: &str) -> Self {
+        self.architecture = Some(architecture.to_owned());
+        self
+    }
+
+    /// Its configuration and its layers. The labels name the run and the repository's first part, which is the test.
+    pub fn blobs(&self, repository: &str) -> (Blob, Vec<Blob>) {
+        let run = Run::get();
+        let seed = &run.seed;
+        let mut config = seed.config.clone();
+        let test = repository.split('/').next().unwrap();
+        config["config"] = json!({
+            "Cmd": ["/bin/sh", "-c", format!("echo version {}; {}", self.version, self.script)],
+            "Env": ["PATH=/bin"],
+            "Labels": { run.name.as_str(): "", test: "" },
+        });
+        if let Some(program) = &self.program {
+            config["config"]["Cmd"] = json!([program]);
+        }
+        if let Some(check) = &self.check {
+            config["config"]["Healthcheck"] = check.clone();
+        }
+        if let Some(architecture) = &self.architecture {
+            config["architecture"] = json!(architecture);
+        }
+        config.as_object_mut().unwrap().remove("container_config");
+        // The engine wants a history entry for each layer, or none at all.
+        config.as_object_mut().unwrap().remove("history");
+
+        let from_seed = |(digest, size): &(String, u64)| Blob {
+            file: seed.files.join(digest),
+            digest: digest.clone(),
+            seed: Some(seed.repository.clone()),
+            size: *size,
+        };
+        let mut layers: Vec<Blob> = seed.layers.iter().map(from_seed).collect();
+        if self.megabytes > 0 {
+            let (layer, content) = bulk(&seed.files, self.megabytes);
+            config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(content));
+            layers.push(layer);
+        }
+        let text = config.to_string();
+        let file = seed.files.join(random_hex());
+        std::fs::write(&file, &text).unwrap();
+        let size = text.len() as u64;
+        (Blob { file, digest: digest(text.as_bytes()), seed: None, size }, layers)
+    }
+}
+
+impl Blob {
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// A layer with one file of random bytes, and the digest of its content.
+fn bulk(directory: &Path, megabytes: usize) -> (Blob, String) {
+    let name = format!("bulk-{}", &random_hex()[..8]);
+    let make = format!(
+        "head -c {megabytes}M /dev/urandom >{name} && tar -cf {name}.tar {name} && rm {name} && \
+         sha256sum {name}.tar && gzip -1 {name}.tar && sha256sum {name}.tar.gz"
+    );
+    let sums = Program::new("sh").args(["-c", &make]).dir(directory).text();
+    let mut sums = sums.lines().map(|line| format!("sha256:{}", line.split(' ').next().unwrap()));
+    let (content, digest) = (sums.next().unwrap(), sums.next().unwrap());
+    let file = directory.join(format!("{name}.tar.gz"));
+    let size = std::fs::metadata(&file).unwrap().len();
+    (Blob { file, digest, seed: None, size }, content)
+}
