@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help lint test test-engines
+.PHONY: help demo lint test test-engines bench
 
 # Most tests against an engine wait for it most of the time.
 export RUST_TEST_THREADS ?= 4
@@ -13,6 +13,9 @@ engine = if [[ -z $${DOCKER_HOST:-} ]]; then eval "$$(scripts/engine start)"; fi
 
 help: ## lists what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## shows what windlass does: v1, v2, and a broken v3 that does not get through
+	scripts/demo
 
 lint: ## formatting, clippy and documentation, without a warning left
 	cargo fmt --check
@@ -26,3 +29,6 @@ test: ## every test; sets up what they need: an engine, Compose, a registry
 test-engines: ## the tests against an engine, with Engine 20.10, 26.1, 28.5 and Podman
 	scripts/setup
 	scripts/test-engines
+
+bench: ## measures windlass beside its peers, and prints a table
+	scripts/bench

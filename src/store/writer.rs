@@ -1,9 +1,12 @@
 //! The only thread that writes: it commits together what is waiting together, and answers when that is on disk.
 //!
 //! A commit costs one wait for the disk, whatever it contains; so the more callers there are, the less each one waits.
+//! Whoever has an answer often comes again at once, so as many jobs are waited for, for a moment, as came the last time:
+//! to go ahead with the first few would make all the others wait for two commits.
 //! Each job runs inside a savepoint of its own: one that fails takes nothing back but itself.
 
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
@@ -13,6 +16,10 @@ use super::worker::Worker;
 
 /// Jobs in one commit: enough to make the disk's part small, few enough that nobody waits long for the others.
 const BATCH: usize = 128;
+
+/// How long jobs that are expected are waited for at most, and never longer than the last commit took: where the disk
+/// is fast there is little to gain, and nobody who is alone shall notice.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Changes the database.
 pub(super) struct Writer(Worker<Job>);
@@ -32,8 +39,12 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 impl Writer {
     pub(super) fn start(connection: Connection, bell: watch::Sender<i64>) -> Result<Self, StoreError> {
         let serve = move |jobs: Receiver<Job>| {
+            let (mut expected, mut commit) = (1, Duration::ZERO);
             while let Ok(first) = jobs.recv() {
-                commit_together(&connection, &bell, std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)));
+                let until = Instant::now() + commit.min(PATIENCE);
+                let mut batch = Batch { first: Some(first), queue: &jobs, taken: 0, expected, until };
+                commit = commit_together(&connection, &bell, &mut batch);
+                expected = batch.taken;
             }
         };
         Ok(Self(Worker::start("store", serve)?))
@@ -59,7 +70,39 @@ impl Writer {
     }
 }
 
-fn commit_together(connection: &Connection, bell: &watch::Sender<i64>, jobs: impl Iterator<Item = Job>) {
+/// The jobs of one commit, as they come.
+struct Batch<'q> {
+    first: Option<Job>,
+    queue: &'q Receiver<Job>,
+    taken: usize,
+    /// How many are waited for.
+    expected: usize,
+    until: Instant,
+}
+
+impl Iterator for Batch<'_> {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
+        if self.taken == BATCH {
+            return None;
+        }
+        let next = self.first.take().or_else(|| self.queue.try_recv().ok());
+        let next = next.or_else(|| {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if self.taken < self.expected { self.queue.recv_timeout(left).ok() } else { None }
+        });
+        self.taken += usize::from(next.is_some());
+        next
+    }
+}
+
+/// Does all jobs in one transaction, and answers when it is on disk. Gives the time that the commit itself took.
+fn commit_together(
+    connection: &Connection,
+    bell: &watch::Sender<i64>,
+    jobs: &mut impl Iterator<Item = Job>,
+) -> Duration {
     let mut written: Vec<Answer> = Vec::new();
     for job in jobs {
         let Ran { failure, answer } = job(begin(connection).map(|()| connection));
@@ -77,12 +120,15 @@ fn commit_together(connection: &Connection, bell: &watch::Sender<i64>, jobs: imp
         }
         answer(Err(failure));
     }
+    let start = Instant::now();
     let committed = end(connection);
+    let took = start.elapsed();
     // Before the answers, so that whoever has one finds the bell rung for it.
     ring(connection, bell);
     for answer in written {
         answer(committed.clone());
     }
+    took
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {
