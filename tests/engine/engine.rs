@@ -117,7 +117,12 @@ impl PrivateEngine {
         let process = Program::lasting("dockerd")
             .args(["--host", &format!("unix://{}", path("docker.sock")), "--data-root", &path("root")])
             .args(["--exec-root", &path("run"), "--pidfile", &path("pid"), "--bridge", "none", "--iptables=false"])
-            .args(["--containerd-namespace", &namespace, "--containerd-plugins-namespace", &format!("{namespace}-plugins")])
+            .args([
+                "--containerd-namespace",
+                &namespace,
+                "--containerd-plugins-namespace",
+                &format!("{namespace}-plugins"),
+            ])
             .args(&self.options)
             .start(&log);
         let process = self.process.insert(process);

@@ -72,9 +72,11 @@ fn a_rollback_by_command_works_after_a_prune_and_without_a_registry() {
     site.has(&releases[3]);
 
     let deployments = site.read("/v1/deployments?project={name}");
-    let third = deployments["deployments"].as_array().unwrap().iter().find(|deployment| {
-        deployment["release"][0]["digest"] == releases[2].digest
-    });
+    let third = deployments["deployments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|deployment| deployment["release"][0]["digest"] == releases[2].digest);
     let to = third.unwrap()["id"].as_str().unwrap().to_owned();
     let rollback = site.command(&["rollback", &site.name, "--to", &to]);
     assert_eq!(rollback.code, 0, "{}{}", rollback.stdout, rollback.stderr);

@@ -178,7 +178,11 @@ impl Disk {
         let mount = site.directory.join("state");
         fs::create_dir(&mount).unwrap();
         let mounted = Program::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(&mount).output();
-        assert!(mounted.code == 0, "mounting a small disk needs root; `make test` leaves this out for others: {}", mounted.stderr);
+        assert!(
+            mounted.code == 0,
+            "mounting a small disk needs root; `make test` leaves this out for others: {}",
+            mounted.stderr
+        );
         Self { filler: mount.join("filler"), mount }
     }
 
@@ -242,7 +246,8 @@ fn a_disk_of_the_engine_that_is_full_leaves_the_old_release() {
     let mut site = Site::with("  web:\n    image: {repo}/app:live\n    network_mode: none\n");
     let directory = site.directory.join("engine");
     fs::create_dir_all(directory.join("root")).unwrap();
-    let mounted = Program::new("mount").args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"]).arg(directory.join("root")).output();
+    let mounted =
+        Program::new("mount").args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"]).arg(directory.join("root")).output();
     assert!(mounted.code == 0, "{}", mounted.stderr);
     let engine = PrivateEngine::start(&directory, &[]);
     site.engine = engine.engine();

@@ -1,5 +1,8 @@
 //! Runs programs: the only place of these tests that may.
-#![expect(clippy::disallowed_types, reason = "the real programs are what is tested here, and windlass' own runner with them")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the real programs are what is tested here, and windlass' own runner with them"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -213,7 +213,8 @@ fn a_rollback_that_fails_says_so_and_the_next_deployment_mends_it() {
 
 #[test]
 fn a_first_release_that_is_bad_leaves_nothing_behind() {
-    let mut site = Site::with("  web:\n    image: {repo}/app:live\n    depends_on: [db]\n  db:\n    image: {repo}/db:1\n");
+    let mut site =
+        Site::with("  web:\n    image: {repo}/app:live\n    depends_on: [db]\n  db:\n    image: {repo}/db:1\n");
     let db = site.publish("db:1", &Image::web("db"));
     site.fetch("db:1", &db);
     site.publish("app:v1", &Image::running("v1", "exit 1"));

@@ -105,10 +105,7 @@ impl Registry {
     fn put_manifest(&self, repository: &str, tag: &str, kind: &str, manifest: &Value) -> Published {
         let text = manifest.to_string();
         let kind = format!("Content-Type: {kind}");
-        self.fetch(
-            &format!("/v2/{repository}/manifests/{tag}"),
-            &["-X", "PUT", "-H", &kind, "--data-binary", &text],
-        );
+        self.fetch(&format!("/v2/{repository}/manifests/{tag}"), &["-X", "PUT", "-H", &kind, "--data-binary", &text]);
         Published { digest: digest(text.as_bytes()), tag: tag.to_owned() }
     }
 
@@ -164,4 +161,3 @@ pub fn docker_login(directory: &Path, address: &str) {
     let config = json!({ "auths": { address: { "auth": auth } } });
     std::fs::write(directory.join("config.json"), config.to_string()).unwrap();
 }
-

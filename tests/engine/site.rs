@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::engine::{Container, Engine};
 use crate::hook::{Answer, Hook};
 use crate::image::Image;
-use crate::engine::{Container, Engine};
 use crate::program::{Output, Program, Running, eventually};
 use crate::registry::{Published, Registry, docker_login};
 use crate::run::{self, PASSWORD, Run, USER, free_port};

@@ -14,7 +14,9 @@ fn plain_curl_sees_every_step_and_ends_well_when_the_release_runs() {
     let text = lines.text();
     assert_eq!(code, 0, "{text}");
     assert!(text.lines().last().unwrap().starts_with("succeeded "), "{text}");
-    for step in ["queued ", "started", "resolved ", "] pull ", " layers, ", "] pin ", "] apply web", "] await healthy web"] {
+    for step in
+        ["queued ", "started", "resolved ", "] pull ", " layers, ", "] pin ", "] apply web", "] await healthy web"]
+    {
         assert!(text.contains(step), "{step:?} is missing in {text}");
     }
     assert!(text.contains(&v1.digest), "{text}");
