@@ -183,5 +183,14 @@ impl HostError {
     }
 }
 
+/// The cause at the bottom of an error: what lies above it says only that something was sent in vain.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
 /// A machine that many may ask.
 pub type SharedHost = Arc<dyn Host>;

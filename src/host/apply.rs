@@ -48,8 +48,13 @@ impl Apply<'_> {
 
     /// What Compose says when a container does not come up is seldom why. The container knows.
     async fn explain(&self, error: HostError, model: &Model, services: &[String]) -> HostError {
-        let Ok(containers) = self.engine.containers(&model.name).await else { return error };
-        let is_broken = |container: &ContainerFacts| services.contains(&container.service) && !container.works();
+        let containers = match self.engine.containers_of(&model.name, services).await {
+            Ok(containers) => containers,
+            // Then that is why.
+            Err(away) if away.is_passing() => return away,
+            Err(_) => return error,
+        };
+        let is_broken = |container: &ContainerFacts| !container.works();
         let mut broken: Vec<ContainerFacts> = containers.into_iter().filter(is_broken).collect();
         // One that was never started waited for another one that failed.
         broken.sort_by_key(|container| container.state == State::Created && container.error.is_empty());
@@ -79,21 +84,16 @@ impl Apply<'_> {
 
         let begun = Instant::now();
         loop {
-            let containers = self.engine.containers(&model.name).await?;
+            let containers = self.engine.containers_of(&model.name, std::slice::from_ref(service)).await?;
             match readiness(&containers, needed) {
                 Readiness::Ready => return Ok(()),
                 Readiness::NotYet if begun.elapsed() < self.limit => sleep(LOOK).await,
                 Readiness::NotYet => {
                     let limit = humantime::format_duration(self.limit);
-                    return Err(self
-                        .failure(
-                            format!("{service}, which is needed, is not ready after {limit}"),
-                            &containers,
-                            service,
-                        )
-                        .await);
+                    let reason = format!("{service}, which is needed, is not ready after {limit}");
+                    return Err(self.failure(reason, &containers).await);
                 }
-                Readiness::Failed(reason) => return Err(self.failure(reason, &containers, service).await),
+                Readiness::Failed(reason) => return Err(self.failure(reason, &containers).await),
             }
         }
     }
@@ -107,9 +107,8 @@ impl Apply<'_> {
         self.engine.pull_as_named(reference, &login, self.narrator).await
     }
 
-    async fn failure(&self, reason: String, containers: &[ContainerFacts], service: &str) -> HostError {
-        let own = containers.iter().filter(|container| container.service == service).cloned();
-        HostError::Unhealthy { reason, evidence: self.evidence(&own.collect::<Vec<_>>()).await }
+    async fn failure(&self, reason: String, containers: &[ContainerFacts]) -> HostError {
+        HostError::Unhealthy { reason, evidence: self.evidence(containers).await }
     }
 
     /// Replaces the containers that lived in a namespace of one that was replaced: they would be cut off for good.
@@ -124,7 +123,7 @@ impl Apply<'_> {
         if services.iter().all(|service| dwellers(service).is_empty()) {
             return Ok(());
         }
-        let after = self.engine.containers(&model.name).await?;
+        let after = self.engine.containers_of(&model.name, services).await?;
         let ids = |containers: &[ContainerFacts], service: &str| {
             let own = containers.iter().filter(|container| container.service == service);
             let mut ids: Vec<String> = own.map(|container| container.id.clone()).collect();
@@ -173,11 +172,9 @@ pub(crate) async fn withdraw(
     narrator: &Narrator,
 ) -> Result<(), HostError> {
     if !services.is_empty() {
-        for container in engine.containers(compose_project).await? {
-            if services.contains(&container.service) {
-                narrator.say(&format!("removing {}", container.name));
-                engine.remove_container(&container).await?;
-            }
+        for container in engine.containers_of(compose_project, services).await? {
+            narrator.say(&format!("removing {}", container.name));
+            engine.remove_container(&container).await?;
         }
     }
     for reference in unpin {

@@ -191,7 +191,11 @@ fn failed(command: &'static str, reason: &str) -> HostError {
 
 fn refused(command: &'static str, output: &Output) -> HostError {
     let said = essence(&String::from_utf8_lossy(output.stderr.bytes()));
-    if said.contains("Cannot connect to the Docker daemon") {
+    // The last is what a client says whose engine ended in the middle of an answer.
+    if ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF"]
+        .iter()
+        .any(|sign| said.contains(sign))
+    {
         return HostError::EngineAway { reason: said };
     }
     if said.contains("is not a docker command") || said.contains("unknown shorthand flag") {

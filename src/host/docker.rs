@@ -17,8 +17,8 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use tokio::time::timeout;
 
-use super::HostError;
 use super::survey::EngineVersion;
+use super::{HostError, innermost};
 use crate::model::Clock;
 
 pub(crate) use images::ImageFacts;
@@ -230,23 +230,9 @@ impl From<Error> for Refusal {
             Error::DockerStreamError { error } => Self::Stream(error),
             Error::JsonDataError { message, .. } => Self::Odd(format!("unexpected answer: {message}")),
             Error::JsonSerdeError { err } => Self::Odd(format!("unexpected answer: {err}")),
-            other => Self::Away(with_sources(&other)),
+            other => Self::Away(innermost(&other)),
         }
     }
-}
-
-/// An error with what caused it: "client error (Connect)" alone helps nobody.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -135,7 +135,8 @@ impl Machine {
     }
 
     async fn keep(&self, project: &ProjectName, images: &[Source]) -> Result<(), HostError> {
-        for source in images {
+        // The release comes first in a plan, and is held last: of several digests for one image the last one counts.
+        for source in images.iter().rev() {
             // What ran before may have been removed from under its container; then there is nothing to hold.
             if let Some(image) = self.engine.image_of(source).await? {
                 self.engine.keep(project, source, &image).await?;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::exec::Run;
+use super::innermost;
 use crate::deploy::spec::Probe;
 
 /// How long one try may take.
@@ -63,15 +64,6 @@ fn client() -> Option<&'static reqwest::Client> {
             .ok()
     };
     CLIENT.get_or_init(make).as_ref()
-}
-
-/// The cause at the bottom: what lies above it says only that sending failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 async fn command(words: &[String], directory: &Path) -> Result<(), String> {

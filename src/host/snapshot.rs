@@ -15,7 +15,8 @@ use crate::model::{Digest, LocalImage};
 /// The selected services as they are.
 pub(crate) async fn take(engine: &Engine, project: &str, selected: &[Selected]) -> Result<Snapshot, HostError> {
     let pins = try_join_all(selected.iter().map(|service| pinned(engine, service)));
-    let (containers, pins) = try_join(engine.containers(project), pins).await?;
+    let names: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
+    let (containers, pins) = try_join(engine.containers_of(project, &names), pins).await?;
     let services = selected.iter().zip(pins).map(|(service, pinned)| async {
         let container = match representative(&containers, &service.name) {
             Some(facts) => Some(container(engine, service, facts, &containers).await?),
@@ -28,8 +29,10 @@ pub(crate) async fn take(engine: &Engine, project: &str, selected: &[Selected]) 
 }
 
 async fn pinned(engine: &Engine, service: &Selected) -> Result<Option<LocalImage>, HostError> {
-    let image = engine.image(&service.reference.to_string()).await?;
-    Ok(image.map(|image| image.local(service.reference.repository())))
+    match engine.image(&service.reference.to_string()).await? {
+        Some(image) => Ok(Some(engine.local(&image, service.reference.repository()).await?)),
+        None => Ok(None),
+    }
 }
 
 async fn container(
@@ -39,7 +42,7 @@ async fn container(
     all: &[ContainerFacts],
 ) -> Result<Container, HostError> {
     let image = match engine.image(&facts.image_id).await? {
-        Some(image) => engine.with_kept_digest(image.local(service.reference.repository()), &service.reference).await?,
+        Some(image) => engine.local(&image, service.reference.repository()).await?,
         None => LocalImage { id: image_id(facts)?, digest: None },
     };
     let working = all.iter().filter(|other| other.service == service.name).all(ContainerFacts::works);
@@ -77,8 +80,7 @@ pub(crate) async fn observe(
         let image = images.get(container.image_id.as_str()).and_then(Option::as_ref);
         let digest = match (image, container.reference()) {
             (Some(image), Some(reference)) => {
-                let local = engine.with_kept_digest(image.local(reference.repository()), &reference).await?;
-                local.digest.map(String::from)
+                engine.local(image, reference.repository()).await?.digest.map(String::from)
             }
             _ => None,
         };

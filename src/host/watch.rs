@@ -55,8 +55,8 @@ impl Watch<'_> {
         let mut steadiness = Steadiness::default();
         loop {
             let mut reason = String::new();
-            let containers: Vec<ContainerFacts> = match self.engine.containers(self.project).await {
-                Ok(all) => all.into_iter().filter(|one| self.services.contains(&one.service)).collect(),
+            let containers = match self.engine.containers_of(self.project, self.services).await {
+                Ok(containers) => containers,
                 // An engine that is restarted comes back, and its containers with it.
                 Err(away) if away.is_passing() && begun.elapsed() < self.health.within => {
                     steadiness.lose();

@@ -32,9 +32,28 @@ const GRACE: Duration = Duration::from_secs(10);
 const REMOVAL: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// The services' containers of the Compose project, one-off ones left out.
+    /// The containers of all services of the Compose project, one-off ones left out.
     pub(crate) async fn containers(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
-        self.containers_with(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await
+        let listed = self.list_services(project).await?;
+        self.look_at(listed.iter()).await
+    }
+
+    /// The containers of these services of the Compose project, one-off ones left out.
+    pub(crate) async fn containers_of(
+        &self,
+        project: &str,
+        services: &[String],
+    ) -> Result<Vec<ContainerFacts>, HostError> {
+        let listed = self.list_services(project).await?;
+        let is_wanted = |container: &&Listed| {
+            let service = container.labels.as_ref().and_then(|labels| labels.get(SERVICE));
+            service.is_some_and(|service| services.contains(service))
+        };
+        self.look_at(listed.iter().filter(is_wanted)).await
+    }
+
+    async fn list_services(&self, project: &str) -> Result<Vec<Listed>, HostError> {
+        self.list(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await
     }
 
     /// The names of the Compose projects that have containers from `directory`.
@@ -54,9 +73,8 @@ impl Engine {
         answer.map_err(|refusal| refusal.during("list the containers"))
     }
 
-    async fn containers_with(&self, labels: Vec<String>) -> Result<Vec<ContainerFacts>, HostError> {
-        let listed = self.list(labels).await?;
-        let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
+    async fn look_at(&self, listed: impl Iterator<Item = &Listed>) -> Result<Vec<ContainerFacts>, HostError> {
+        let looked_at = try_join_all(listed.map(|container| self.container(&container.id))).await?;
         // One that was removed in the meantime is none.
         Ok(looked_at.into_iter().flatten().collect())
     }

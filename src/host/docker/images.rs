@@ -8,7 +8,7 @@ use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
 use super::{Engine, Refusal};
 use crate::deploy::plan::Source;
 use crate::host::HostError;
-use crate::model::{Digest, ImageReference, LocalImage, Repository};
+use crate::model::{Digest, ImageReference, Repository};
 
 /// Removing layers may take a while on a busy disk.
 const REMOVAL: Duration = Duration::from_secs(110);
@@ -21,15 +21,16 @@ pub(crate) struct ImageFacts {
     pub(crate) digests: Vec<(Repository, Digest)>,
     /// What it is called on this host.
     pub(crate) tags: Vec<String>,
+    /// What it runs on: `linux` and `amd64`, where the engine says so.
+    pub(crate) platform: (String, String),
     /// Paths for which a container of it gets a volume.
     pub(crate) volumes: Vec<String>,
 }
 
 impl ImageFacts {
-    /// This image for one that asks for `repository`.
-    pub(crate) fn local(&self, repository: &Repository) -> LocalImage {
-        let digest = self.digests.iter().find(|(known, _)| known == repository).map(|(_, digest)| digest.clone());
-        LocalImage { id: self.id.clone(), digest }
+    /// Under which digests `repository` knows this image: as itself, and as part of each index it was pulled by.
+    pub(super) fn digests_in(&self, repository: &Repository) -> impl Iterator<Item = &Digest> {
+        self.digests.iter().filter(move |(known, _)| known == repository).map(|(_, digest)| digest)
     }
 
     /// Whether `digest` of `repository` is this image.
@@ -44,6 +45,7 @@ impl ImageFacts {
         Ok(Self {
             id,
             digests: digests.iter().filter_map(|text| parse_digest(text)).collect(),
+            platform: (answer.os.unwrap_or_default(), answer.architecture.unwrap_or_default()),
             tags: answer.repo_tags.unwrap_or_default(),
             volumes: answer.config.and_then(|config| config.volumes).unwrap_or_default(),
         })
@@ -120,8 +122,8 @@ mod tests {
         let image = ImageFacts::read(answer).unwrap();
         let hub = "docker.io/library/nginx".parse().unwrap();
         let other = "ghcr.io/acme/nginx".parse().unwrap();
-        assert_eq!(image.local(&hub).digest, Some(one.clone()));
-        assert_eq!(image.local(&other).digest, None);
+        assert_eq!(image.digests_in(&hub).collect::<Vec<_>>(), [&one]);
+        assert_eq!(image.digests_in(&other).count(), 0);
         assert!(image.is(&hub, &one) && !image.is(&hub, &two) && !image.is(&other, &one));
     }
 }

@@ -66,7 +66,14 @@ impl Engine {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptions { name: Some(container_name(project, source)), ..Default::default() };
+        let name = container_name(project, source);
+        if let Source::Registry(pinned) = source
+            && image.digests_in(pinned.image.repository()).count() > 1
+        {
+            let removed = self.remove_by_name(&name, true).await;
+            removed.map_err(|refusal| refusal.during(&format!("keep {source}")))?;
+        }
+        let options = CreateContainerOptions { name: Some(name), ..CreateContainerOptions::default() };
         let asked = self.ask_patiently(LONG_PATIENCE, |docker| {
             let (options, body) = (options.clone(), body.clone());
             async move { docker.create_container(Some(options), body).await }
@@ -83,7 +90,7 @@ impl Engine {
     pub(crate) async fn unpin(&self, project: &ProjectName, reference: &ImageReference) -> Result<(), HostError> {
         let Some(image) = self.image(&reference.to_string()).await? else { return Ok(()) };
         // The last name of an image that a container holds cannot be taken from it.
-        let source = Source::of(reference, &image.local(reference.repository()));
+        let source = Source::of(reference, &self.local(&image, reference.repository()).await?);
         let (repository, tag) = keep_tag(project, &source);
         self.tag(&image.id, &repository, &tag).await?;
         self.release_image(&reference.to_string()).await
@@ -109,18 +116,23 @@ impl Engine {
             .find_map(|container| Some(with_algorithm(container.image_id)).filter(|id| !id.is_empty())))
     }
 
-    /// `image`, with the digest of `reference`'s repository from what is held where the engine has forgotten it.
-    pub(crate) async fn with_kept_digest(
-        &self,
-        mut image: LocalImage,
-        reference: &ImageReference,
-    ) -> Result<LocalImage, HostError> {
-        if image.digest.is_none() {
-            let containers = self.list(vec![format!("{REPOSITORY}={}", reference.repository())]).await?;
-            let same = |container: &&Listed| with_algorithm(container.image_id.clone()) == image.id.as_str();
-            image.digest = containers.iter().find(same).and_then(held).map(|held| held.digest);
-        }
-        Ok(image)
+    /// `image`, for one that asks for `repository`. The engine may have forgotten the digest, or know several: then it is
+    /// the one that was held last.
+    pub(crate) async fn local(&self, image: &ImageFacts, repository: &Repository) -> Result<LocalImage, HostError> {
+        let known: Vec<&Digest> = image.digests_in(repository).collect();
+        let digest = match known.as_slice() {
+            [only] => Some((*only).clone()),
+            known => {
+                // The newest comes first.
+                let containers = self.list(vec![format!("{REPOSITORY}={repository}")]).await?;
+                let held = containers
+                    .iter()
+                    .filter(|container| with_algorithm(container.image_id.clone()) == image.id.as_str())
+                    .find_map(|container| held(container).map(|held| held.digest));
+                held.or_else(|| known.first().map(|digest| (*digest).clone()))
+            }
+        };
+        Ok(LocalImage { id: image.id.clone(), digest })
     }
 
     /// Lets go of what is held for `project` and is not among `keep`, and removes the images that nothing uses.

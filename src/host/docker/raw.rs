@@ -15,6 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{Engine, PATIENCE, Refusal};
+use crate::host::innermost;
 
 /// No answer about containers is larger.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -87,7 +88,7 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, 
 }
 
 fn away(error: impl std::error::Error) -> Refusal {
-    Refusal::Away(super::with_sources(&error))
+    Refusal::Away(innermost(&error))
 }
 
 /// `text` as a part of a query.

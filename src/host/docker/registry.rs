@@ -73,11 +73,18 @@ impl Engine {
         {
             self.tag(&before.id, &repository.to_string(), tag).await?;
         }
-        let digest = after.and_then(|image| image.local(repository).digest);
-        digest.ok_or_else(|| HostError::NotResolved {
+        let no_digest = || HostError::NotResolved {
             image: name.to_owned(),
             reason: "the engine pulled it and does not know its digest".to_owned(),
-        })
+        };
+        let after = after.ok_or_else(no_digest)?;
+        let (os, architecture) = after.platform.clone();
+        let platform = OciPlatform { os: Some(os), architecture: Some(architecture), ..OciPlatform::default() };
+        let answer = DistributionInspect { platforms: vec![platform], ..DistributionInspect::default() };
+        if let Some(reason) = wrong_platform(&answer, &self.known_version().await?) {
+            return Err(HostError::NotResolved { image: name.to_owned(), reason });
+        }
+        self.local(&after, repository).await?.digest.ok_or_else(no_digest)
     }
 }
 
@@ -157,8 +164,12 @@ impl Refusal {
             Meaning::Later
         } else if says(&["no space left"]) {
             Meaning::NoSpace
-        } else if says(&["no matching manifest for", "does not match the specified platform", "no match for platform"])
-        {
+        } else if says(&[
+            "no matching manifest for",
+            "does not match the specified platform",
+            "no match for platform",
+            "no image found in manifest list",
+        ]) {
             Meaning::Platform
         } else if matches!(status, 401 | 403)
             || says(&["unauthorized", "access denied", "access forbidden", "no basic auth", "authentication required"])
