@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-engines bench
+.PHONY: help demo lint test test-fast test-engines bench
 
 # Most tests against an engine wait for it most of the time.
 export RUST_TEST_THREADS ?= 4
@@ -25,6 +25,9 @@ lint: ## formatting, clippy and documentation, without a warning left
 test: ## every test; sets up what they need: an engine, Compose, a registry
 	scripts/setup
 	$(engine); cargo test --locked --no-fail-fast -- $$(tests/engine/left-out default)
+
+test-fast: ## the tests that need no engine
+	cargo test --locked --no-fail-fast --lib --test it
 
 test-engines: ## the tests against an engine, with Engine 20.10, 26.1, 28.5 and Podman
 	scripts/setup

@@ -53,7 +53,9 @@ pub fn has_begun(events: &[Value], name: &str) -> bool {
     planned.is_some_and(|at| {
         let steps = events[at]["plan"]["steps"].as_array().unwrap();
         let number = steps.iter().position(|step| step["do"] == name);
-        events[at..].iter().any(|event| event["event"] == "step_started" && event["step"].as_u64() == number.map(|n| n as u64))
+        events[at..]
+            .iter()
+            .any(|event| event["event"] == "step_started" && event["step"].as_u64() == number.map(|n| n as u64))
     })
 }
 
