@@ -106,6 +106,12 @@ pub enum NotAllowed {
 }
 
 impl ProjectSpec {
+    /// The longest that a deployment takes once its turn has come: there, and back.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.timeout * 2
+    }
+
     /// Whether `image` may be deployed here.
     ///
     /// # Errors

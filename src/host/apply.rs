@@ -37,13 +37,35 @@ impl Apply<'_> {
             self.bring_up(model, &needed).await?;
         }
         let applied = async {
-            self.compose.up(&scales(model, &before, services), services, self.limit, self.narrator).await?;
+            self.replace(&scales(model, &before, services), model, &before, services).await?;
             self.rejoin(model, &before, services).await
         };
         match applied.await {
             Err(error @ HostError::Compose { .. }) => Err(self.explain(error, model, services).await),
             result => result,
         }
+    }
+
+    /// Has Compose replace the services' containers. Where an earlier Compose was killed in the middle of that, the
+    /// half-made container that it left behind gets in the way of its like.
+    async fn replace(
+        &self,
+        options: &[String],
+        model: &Model,
+        before: &[ContainerFacts],
+        services: &[String],
+    ) -> Result<(), HostError> {
+        let result = self.compose.up(options, services, self.limit, self.narrator).await;
+        match &result {
+            Err(HostError::Compose { reason, .. }) if is_in_its_own_way(reason, before) => {}
+            _ => return result,
+        }
+        let containers = self.engine.containers_of(&model.name, services).await?;
+        for container in left_over(&containers) {
+            self.narrator.say(&format!("removing {}, which an interrupted replacement left behind", container.name));
+            self.engine.remove_container(container).await?;
+        }
+        self.compose.up(options, services, self.limit, self.narrator).await
     }
 
     /// What Compose says when a container does not come up is seldom why. The container knows.
@@ -142,6 +164,26 @@ impl Apply<'_> {
     }
 }
 
+/// What Compose calls a container that is to take the place of the one with this id, until it has taken it: these, and
+/// its name.
+fn successor_prefix(id: &str) -> String {
+    format!("{}_", id.get(..12).unwrap_or(id))
+}
+
+/// Whether Compose failed because the name of a successor is taken.
+fn is_in_its_own_way(reason: &str, containers: &[ContainerFacts]) -> bool {
+    reason.contains("already in use")
+        && containers.iter().any(|container| reason.contains(&format!("/{}", successor_prefix(&container.id))))
+}
+
+/// Containers that were made to take another one's place and never started, while that other one is still there.
+fn left_over(containers: &[ContainerFacts]) -> impl Iterator<Item = &ContainerFacts> {
+    containers.iter().filter(|container| {
+        container.state == State::Created
+            && containers.iter().any(|other| container.name.starts_with(&successor_prefix(&other.id)))
+    })
+}
+
 /// `--scale` for services that somebody has scaled up by hand beyond what the files say: a release does not shrink them.
 fn scales(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<String> {
     let mut options = Vec::new();
@@ -188,6 +230,31 @@ mod tests {
     use super::super::compose::tests::model;
     use super::super::container::tests::container;
     use super::*;
+
+    #[test]
+    fn what_was_made_to_take_a_place_that_is_still_taken_is_left_over() {
+        let named = |id: &str, name: &str, state| ContainerFacts {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            state,
+            ..container("web")
+        };
+        let old = named("8fc34fcda572aa08b000", "shop-web-1", State::Running);
+        let half = named("aa08b000f9df8fc34fcd", "8fc34fcda572_shop-web-1", State::Created);
+        let names = |containers: &[ContainerFacts]| {
+            left_over(containers).map(|container| container.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[old.clone(), half.clone()]), ["8fc34fcda572_shop-web-1"]);
+        assert!(names(std::slice::from_ref(&half)).is_empty(), "it is all that there is");
+        let taken = ContainerFacts { state: State::Running, ..half };
+        assert!(names(&[old.clone(), taken]).is_empty(), "it works");
+        assert!(names(&[old.clone(), named("b", "shop_web_1", State::Created)]).is_empty(), "an ordinary name");
+
+        let conflict =
+            "Conflict. The container name \"/8fc34fcda572_shop-web-1\" is already in use by container \"aa\".";
+        assert!(is_in_its_own_way(conflict, std::slice::from_ref(&old)));
+        assert!(!is_in_its_own_way(&conflict.replace("8fc34fcda572_", ""), &[old]), "somebody else's container");
+    }
 
     #[test]
     fn a_service_that_was_scaled_up_by_hand_stays_so() {

@@ -22,7 +22,7 @@ pub(super) async fn hook(State(app): State<App>, signed: Signed) -> Result<Respo
 
 async fn decide(app: &App, signed: &Signed) -> Result<(Taken, Wish), Error> {
     let Signed { project, delivery, head } = signed;
-    let wish = Wish::read(head, project.spec.timeout)?;
+    let wish = Wish::read(head, project.spec.longest())?;
     let ask = parse_hook(&delivery.get().body).map_err(Refusal::NotUnderstood)?;
     let request = admit(project, delivery, &ask)?;
     Ok((app.take(project, request, &wish).await?, wish))

@@ -62,7 +62,7 @@ impl Order {
     }
 
     async fn submit(self, app: &App, request: DeployRequest) -> Result<Response, Error> {
-        let wish = Wish::read(&self.head, self.project.spec.timeout)?;
+        let wish = Wish::read(&self.head, self.project.spec.longest())?;
         let taken = app.take(&self.project, request, &wish).await?;
         if let Taken::Accepted { deployment, .. } = &taken {
             let (project, by) = (&self.project.spec.name, &self.operator);

@@ -140,12 +140,12 @@ impl Carrier {
     /// Carries out one step, writing down what is said meanwhile.
     async fn take_step(&mut self, number: usize, step: &Step) -> Result<(), Failure> {
         let (narrator, mut remarks) = Narrator::new();
-        let patience = self.patience();
+        let (patience, deadline) = (self.patience(), self.deadline);
         let guard = self.guard();
         let inner = Arc::clone(&self.inner);
         let Self { project, lease, scribe, .. } = self;
-        let performing =
-            guard.watch(insist(patience, &narrator, || inner.host.perform(lease, &project.spec, step, &narrator)));
+        let performing = guard
+            .watch(insist(patience, deadline, &narrator, || inner.host.perform(lease, &project.spec, step, &narrator)));
         tokio::pin!(performing);
         let mut pending: Option<Transfer> = None;
         let mut next_progress = Instant::now();
@@ -257,7 +257,7 @@ impl Carrier {
         // Nobody is told of the attempts before there is a plan; the failure says it all.
         let (narrator, _) = Narrator::new();
         let patience = self.patience();
-        self.guard().watch(insist(patience, &narrator, attempt)).await
+        self.guard().watch(insist(patience, self.deadline, &narrator, attempt)).await
     }
 
     /// A rollback is worth all the time there is: the alternative is a service that is down.

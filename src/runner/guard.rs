@@ -81,9 +81,11 @@ async fn withdrawn(receiver: Option<watch::Receiver<Option<String>>>) -> String 
     std::future::pending().await
 }
 
-/// Tries again for as long as `patience` lasts while the engine or the registry does not answer.
+/// Tries again for as long as `patience` lasts while the engine or the registry does not answer, and not beyond
+/// `deadline`: what did not answer says more than that the time was over.
 pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
     patience: Duration,
+    deadline: Instant,
     narrator: &Narrator,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, HostError> {
@@ -94,7 +96,7 @@ pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
             Err(error) if error.is_passing() => error,
             other => return other,
         };
-        let until = *until.get_or_insert_with(|| Instant::now() + patience);
+        let until = *until.get_or_insert_with(|| deadline.min(Instant::now() + patience));
         if Instant::now() + pause >= until {
             return Err(error);
         }

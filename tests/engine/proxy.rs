@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::program::eventually;
 
+/// The type of the first record that a TLS client sends (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// Lets everything pass until it is told otherwise.
 pub struct Proxy {
     /// `127.0.0.1:PORT`.
@@ -145,11 +148,15 @@ impl Shared {
     }
 }
 
-/// Answers one request, whatever it was.
+/// Answers one request, whatever it was. To the engine's first question, whether it speaks TLS, it says no at once.
 fn respond(mut client: TcpStream, answer: &str) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         if !matches!(client.read(&mut byte), Ok(1)) {
+            return;
+        }
+        if head.is_empty() && byte[0] == TLS_HANDSHAKE {
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
             return;
         }
         head.push(byte[0]);
