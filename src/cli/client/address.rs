@@ -12,8 +12,12 @@ use crate::config::DEFAULT_PATH;
 /// Where the socket is when config.toml does not say otherwise.
 const SOCKET: &str = "/run/windlass/windlass.sock";
 
-/// One setting of config.toml, if it can be read and says so. The daemon reads the whole and tells what is wrong.
+/// One setting of the host, if the environment says so, or config.toml, where it can be read. The daemon reads the
+/// whole and tells what is wrong.
 pub(crate) fn setting(config: &Path, key: &str) -> Option<String> {
+    if let Ok(value) = std::env::var(format!("WINDLASS_{}", key.to_ascii_uppercase())) {
+        return Some(value);
+    }
     let table: toml::Table = std::fs::read_to_string(config).ok()?.parse().ok()?;
     table.get(key)?.as_str().map(str::to_owned)
 }
