@@ -28,6 +28,7 @@ mod credentials;
 mod deploys;
 mod keeping;
 mod outages;
+mod readme;
 mod refusals;
 mod services;
 mod signals;
