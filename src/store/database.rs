@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -21,6 +21,10 @@ const LOG_SIZE: u32 = 16 << 20;
 
 /// Statements that are kept prepared: more than there are.
 const STATEMENTS: usize = 48;
+
+/// How long another windlass on the same directory is waited for.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// An open database.
 pub(super) struct Opened {
@@ -61,12 +65,18 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
 /// Two windlasses on one database would each think that they alone change the host.
 ///
 /// The lock is on the directory: closing a second handle of the database file would let go of SQLite's own locks.
+///
+/// A program that was being started when its windlass died holds a copy of the lock until it has been: a moment.
 fn lock(directory: &Path) -> Result<Lock, StoreError> {
     let handle = File::open(directory).map_err(StoreError::system("open the state directory"))?;
-    match handle.try_lock() {
-        Ok(()) => Ok(Lock { _directory: handle }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { directory: directory.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(StoreError::system("lock the state directory")(error)),
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match handle.try_lock() {
+            Ok(()) => return Ok(Lock { _directory: handle }),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { directory: directory.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(StoreError::system("lock the state directory")(error)),
+        }
     }
 }
 
@@ -142,6 +152,20 @@ mod tests {
         let desk = Desk::new();
         assert!(matches!(refused(desk.directory.path()), StoreError::InUse { .. }));
         desk.reopen();
+    }
+
+    #[test]
+    fn a_lock_that_is_let_go_of_in_a_moment_is_waited_for() {
+        let Desk { directory, store, .. } = Desk::new();
+        let held = File::open(directory.path()).unwrap();
+        drop(store);
+        held.try_lock().unwrap();
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| Store::open(directory.path(), Clock::system()).unwrap());
+            std::thread::sleep(LOCK_INTERVAL * 3);
+            assert!(!opening.is_finished(), "somebody else holds it");
+            held.unlock().unwrap();
+        });
     }
 
     #[test]
