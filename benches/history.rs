@@ -42,9 +42,10 @@ async fn live_through(store: &Store, project: &str, number: usize) -> anyhow::Re
         reference: image.clone(),
         pinned: Some(before.clone()),
         container: Some(Container { image: before, working: true }),
+        active: false,
     };
     let snapshot = Snapshot { services: vec![service] };
-    let plan = plan::forward(&release, &snapshot);
+    let plan = plan::forward(&release, &snapshot, false);
     let steps = plan.steps.len();
 
     let wanted = Wanted::Images(vec![image]);

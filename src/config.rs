@@ -20,6 +20,7 @@ mod raw;
 mod registries;
 mod secret_file;
 mod settings;
+mod target;
 mod tree;
 mod value;
 

@@ -9,13 +9,20 @@ pub mod survey;
 mod apply;
 mod compose;
 mod container;
+mod containers;
 mod dependencies;
 mod docker;
+mod driver;
 mod exec;
 mod health;
+mod lifecycle;
+mod pins;
 mod probe;
+mod quadlet;
 mod select;
 mod snapshot;
+mod systemd;
+mod units;
 mod watch;
 
 use std::sync::Arc;
@@ -23,8 +30,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::deploy::event::{Evidence, Transfer};
-use crate::deploy::plan::Step;
+use crate::deploy::event::{Evidence, Outcome, Transfer};
+use crate::deploy::plan::{Change, Step};
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::ProjectSpec;
 use crate::lanes::Lease;
@@ -52,11 +59,32 @@ pub trait Host: Send + Sync + 'static {
         narrator: &Narrator,
     ) -> Result<(), HostError>;
 
+    /// Runs the project's own command for the end of a deployment, if it has one. Called before the outcome is told,
+    /// and again when windlass was stopped in between; nothing of what comes back changes the outcome.
+    async fn conclude(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        end: &End,
+        narrator: &Narrator,
+    ) -> Result<(), HostError>;
+
     /// Lets go of kept images of this project that are not among `keep`, and removes them where nothing uses them.
     async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError>;
 
     /// What runs of this project right now, read from the machine.
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError>;
+}
+
+/// How a deployment ends, for the project's own commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why, unless it succeeded.
+    pub reason: Option<String>,
+    /// What it was to change; nothing comes where that was not found out.
+    pub change: Change,
 }
 
 /// Takes what is worth telling while a step is carried out. Never blocks, never fails.
@@ -154,6 +182,22 @@ pub enum HostError {
         /// The subcommand.
         command: &'static str,
         /// The last lines of what it said.
+        reason: String,
+    },
+    /// systemd did not do it, or what is pinned for it cannot be written.
+    #[error("failed to {operation}: {reason}")]
+    Unit {
+        /// What was being done, in a few words.
+        operation: String,
+        /// What systemd said, and the mend where it is known.
+        reason: String,
+    },
+    /// One of the project's own commands failed.
+    #[error("{program} failed: {reason}")]
+    Command {
+        /// Which one.
+        program: String,
+        /// Its exit code and what it said last, or why it was not run.
         reason: String,
     },
     /// What was put into service does not work.

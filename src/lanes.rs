@@ -89,6 +89,7 @@ pub struct Slot {
 pub struct Lease {
     lanes: Lanes,
     project: ProjectName,
+    deployment: DeploymentId,
 }
 
 impl Lanes {
@@ -153,8 +154,8 @@ impl Lanes {
     /// Starts whatever may start now.
     fn advance(&self) {
         let mut state = self.lock();
-        while let Some((project, turn)) = state.start_one() {
-            let lease = Lease { lanes: self.clone(), project };
+        while let Some((project, Waiter { id: deployment, turn, .. })) = state.start_one() {
+            let lease = Lease { lanes: self.clone(), project, deployment };
             // Dropping a lease takes the lock, so a lease that nobody waits for any more is dropped without it.
             drop(state);
             drop(turn.send(Turn::Lease(lease)));
@@ -165,7 +166,7 @@ impl Lanes {
 
 impl State {
     /// Picks the oldest deployment whose turn it is, over all projects.
-    fn start_one(&mut self) -> Option<(ProjectName, oneshot::Sender<Turn>)> {
+    fn start_one(&mut self) -> Option<(ProjectName, Waiter)> {
         if self.free == 0 {
             return None;
         }
@@ -184,7 +185,7 @@ impl State {
         let (_, waiter) = lane.waiting.pop_first()?;
         lane.running = true;
         self.free -= 1;
-        Some((project, waiter.turn))
+        Some((project, waiter))
     }
 
     fn tidy(&mut self, project: &ProjectName) {
@@ -258,6 +259,12 @@ impl Lease {
     #[must_use]
     pub fn project(&self) -> &ProjectName {
         &self.project
+    }
+
+    /// Whose turn it is, of the project's deployments.
+    #[must_use]
+    pub fn deployment(&self) -> &DeploymentId {
+        &self.deployment
     }
 }
 

@@ -5,9 +5,11 @@ mod image;
 mod name;
 mod text;
 mod time;
+mod unit;
 
 pub use digest::{Digest, DigestError};
 pub use image::{ImageReference, ImageReferenceError, LocalImage, PinnedImage, Repository};
 pub use name::{DeliveryId, DeploymentId, KeyId, NameError, ProjectName};
 pub use text::one_line;
 pub use time::{Clock, Timestamp};
+pub use unit::{UnitName, UnitNameError};

@@ -254,7 +254,7 @@ impl Runner {
     pub async fn plan(&self, project: &Project, wanted: &Wanted) -> Result<DryRun, HostError> {
         let release = self.resolve(wanted).await?;
         let snapshot = self.0.host.snapshot(&project.spec, &repositories(&release)).await?;
-        let plan = plan::forward(&release, &snapshot);
+        let plan = plan::forward(&release, &snapshot, project.spec.lifecycle.before.is_some());
         Ok(DryRun { release, snapshot, plan })
     }
 

@@ -1,11 +1,19 @@
 //! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
 
 use super::value::{Written, written};
-use crate::model::{ImageReferenceError, Repository};
+use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError};
 
 /// A repository by its full name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Image(pub(super) Repository);
+
+/// What an image is called on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reference(pub(super) ImageReference);
+
+/// A unit of systemd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit(pub(super) UnitName);
 
 /// A pattern of tags, in which `*` is any text and `?` any character.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +43,34 @@ pub(super) struct EngineHost(pub(super) String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RegistryHost(pub(super) String);
 
-written!(Image, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost, RegistryHost);
+written!(Image, Reference, Unit, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost, RegistryHost);
 
 impl Written for Image {
     const EXPECTED: &'static str = r#"a repository, such as "ghcr.io/acme/shop""#;
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
+    }
+}
+
+impl Written for Reference {
+    const EXPECTED: &'static str = r#"an image with its tag, such as "ghcr.io/acme/shop:live""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        let reference: ImageReference = text.parse().map_err(|error: ImageReferenceError| error.to_string())?;
+        match (reference.tag(), reference.digest()) {
+            (_, Some(_)) => Err(format!("{text:?} names a digest, so no other release can take its place: name a tag")),
+            (None, None) => Err(format!("{text:?} is not {}", Self::EXPECTED)),
+            (Some(_), None) => Ok(Self(reference)),
+        }
+    }
+}
+
+impl Written for Unit {
+    const EXPECTED: &'static str = r#"the name of a unit, such as "site.service""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: UnitNameError| error.to_string())
     }
 }
 
@@ -160,6 +189,15 @@ mod tests {
     #[test]
     fn a_glob_that_could_match_no_tag_is_refused() {
         all_read::<Glob>(&["*", "v*", "main-????", "v1.2.3", "A_b"], &["", "v[0-9]*", "main/*", "{a,b}", "v* ", "ä*"]);
+    }
+
+    #[test]
+    fn what_a_unit_calls_an_image_is_a_tag() {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        all_read::<Reference>(
+            &["ghcr.io/acme/shop:live", "127.0.0.1:5000/a:1"],
+            &["", "ghcr.io/acme/shop", "shop:live", &format!("r.io/a@{digest}"), &format!("r.io/a:1@{digest}")],
+        );
     }
 
     #[test]

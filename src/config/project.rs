@@ -1,6 +1,5 @@
 //! What the table of a project means: its spec, and its keys with their secrets.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::document::Document;
@@ -9,10 +8,9 @@ use super::part::UsedSecret;
 use super::problem::Problem;
 use super::raw;
 use super::secret_file::SecretFiles;
-use super::value::FilePath;
 use crate::auth::{Key, Scope};
 use crate::deploy::catalog::Project;
-use crate::deploy::spec::{Compose, Health, Probe, ProjectSpec, Target};
+use crate::deploy::spec::{Health, Probe, ProjectSpec};
 use crate::model::{ProjectName, Timestamp};
 
 /// Reads the projects of one file, and collects what is wrong, what is odd, and which secrets are used.
@@ -51,17 +49,11 @@ impl ProjectReader<'_> {
             self.warnings.push(self.document.problem(&at, what));
         }
         let keys = self.keys(&name, &at.key("keys"), raw.keys);
-        // Another way into service is another table here, and at most one of them may be written.
-        let Some(compose) = raw.compose else {
-            self.missing(
-                &at,
-                "compose",
-                &format!("a table [{}] that says how to put it into service", at.key("compose")),
-            );
-            return None;
-        };
+        let lifecycle = self.lifecycle(&at.key("lifecycle"), raw.lifecycle);
+        let target = self.target(&at, &raw.images, raw.compose, raw.systemd, raw.command)?;
         let spec = ProjectSpec {
-            target: Target::Compose(self.compose(compose)),
+            target,
+            lifecycle,
             name,
             images: raw.images.into_iter().map(|image| image.0).collect(),
             tags: raw.tags.into_iter().map(|glob| glob.0).collect(),
@@ -73,34 +65,9 @@ impl ProjectReader<'_> {
         Some(Project { spec: Arc::new(spec), keys })
     }
 
-    /// The directory is beside the file that names it, and everything else is in the directory, as it is for
-    /// `docker compose` when it is run there.
-    fn compose(&self, raw: raw::Compose) -> Compose {
-        let directory = plain(&self.document.directory().join(raw.directory.0));
-        let inside = |files: Vec<FilePath>| files.iter().map(|file| plain(&directory.join(&file.0))).collect();
-        Compose {
-            files: inside(raw.files),
-            env_files: inside(raw.env_files),
-            project_name: raw.project_name.map(|name| name.0),
-            profiles: raw.profiles.into_iter().map(|name| name.0).collect(),
-            services: raw.services.into_iter().map(|name| name.0).collect(),
-            directory,
-        }
-    }
-
     fn health(&mut self, at: &KeyPath, raw: raw::Health) -> Health {
         if let Some(command) = &raw.command {
-            let at = at.key("command");
-            match command.first() {
-                None => self.problem(&at, "needs a program, such as command = [\"/usr/bin/true\"]"),
-                Some(program) if !program.starts_with('/') => {
-                    self.problem(&at, format!("{program:?} is not an absolute path: no shell looks for it"));
-                }
-                Some(_) if command.iter().any(|word| word.contains('\0')) => {
-                    self.problem(&at, "has a word that no program can be given");
-                }
-                Some(_) => {}
-            }
+            self.words(at, "command", command);
         }
         let probes: Vec<Probe> = [
             raw.http.map(|url| Probe::Http(url.0)),
@@ -166,18 +133,13 @@ impl ProjectReader<'_> {
         }
     }
 
-    fn missing(&mut self, at: &KeyPath, key: &str, needed: &str) {
+    pub(super) fn missing(&mut self, at: &KeyPath, key: &str, needed: &str) {
         if !self.document.is_told(&at.key(key), &self.problems) {
             self.problem(at, format!("needs {needed}"));
         }
     }
 
-    fn problem(&mut self, at: &KeyPath, what: impl Into<String>) {
+    pub(super) fn problem(&mut self, at: &KeyPath, what: impl Into<String>) {
         self.problems.push(self.document.problem(at, what));
     }
-}
-
-/// The same path without `.` in it, as it is shown to people. What `..` means depends on links: it stays.
-fn plain(path: &Path) -> PathBuf {
-    path.components().collect()
 }

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::names::{ComposeName, ComposeProject, EngineHost, Glob, HostPort, HttpUrl, Image, RegistryHost};
+use super::names::{
+    ComposeName, ComposeProject, EngineHost, Glob, HostPort, HttpUrl, Image, Reference, RegistryHost, Unit,
+};
 use super::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
 use crate::auth::{Permission, Scheme};
+use crate::deploy::spec::Action;
 use crate::model::{KeyId, ProjectName};
 
 /// `config.toml`.
@@ -73,6 +76,9 @@ pub(super) struct Project {
     pub(super) keep: Count,
     pub(super) keys: Vec<Key>,
     pub(super) compose: Option<Compose>,
+    pub(super) systemd: Option<Systemd>,
+    pub(super) command: Option<Command>,
+    pub(super) lifecycle: Lifecycle,
     pub(super) health: Health,
 }
 
@@ -110,6 +116,36 @@ pub(super) struct Compose {
     pub(super) env_files: Vec<FilePath>,
     #[serde(default)]
     pub(super) services: Vec<ComposeName>,
+}
+
+/// `[projects.NAME.systemd]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Systemd {
+    pub(super) unit: Option<Unit>,
+    pub(super) units: Vec<Unit>,
+    pub(super) action: Action,
+    pub(super) references: Vec<Reference>,
+}
+
+/// `[projects.NAME.command]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Command {
+    pub(super) run: Option<Vec<String>>,
+    pub(super) rollback: Option<Vec<String>>,
+    pub(super) deadline: Deadline,
+    pub(super) references: Vec<Reference>,
+}
+
+/// `[projects.NAME.lifecycle]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Lifecycle {
+    pub(super) before: Option<Vec<String>>,
+    pub(super) after: Option<Vec<String>>,
+    pub(super) on_failure: Option<Vec<String>>,
+    pub(super) deadline: Deadline,
 }
 
 /// `[projects.NAME.health]`
@@ -163,6 +199,9 @@ impl Default for Project {
             keep: Count(3),
             keys: Vec::new(),
             compose: None,
+            systemd: None,
+            command: None,
+            lifecycle: Lifecycle::default(),
             health: Health::default(),
         }
     }
@@ -171,6 +210,18 @@ impl Default for Project {
 impl Default for Scope {
     fn default() -> Self {
         Self { may: crate::auth::Scope::default().may, tags: Vec::new() }
+    }
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self { run: None, rollback: None, deadline: Deadline(Duration::from_secs(300)), references: Vec::new() }
+    }
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { before: None, after: None, on_failure: None, deadline: Deadline(Duration::from_secs(60)) }
     }
 }
 

@@ -31,6 +31,11 @@ pub enum Step {
         /// The release and what ran before it.
         images: Vec<Source>,
     },
+    /// Run the project's own command that comes before anything is touched.
+    Before {
+        /// What it is told.
+        change: Change,
+    },
     /// Let the reference that the target names mean this image on this host.
     Pin {
         /// As the compose file or unit names it.
@@ -42,6 +47,9 @@ pub enum Step {
     Apply {
         /// Only these.
         services: Vec<String>,
+        /// What a command is told. A journal of before has none.
+        #[serde(default)]
+        change: Change,
     },
     /// Prove that it works.
     AwaitHealthy {
@@ -69,6 +77,17 @@ pub enum Source {
     Local(Digest),
 }
 
+/// What comes into service, for programs that are told about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What comes.
+    pub to: Vec<Source>,
+    /// What it takes the place of; not said on the way back.
+    pub from: Vec<Source>,
+    /// Whether this is the way back.
+    pub back: bool,
+}
+
 /// What a service's container must be made from for the proof to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
@@ -78,18 +97,21 @@ pub struct Expected {
     pub image: Source,
 }
 
-/// The plan that moves the services of `snapshot` to `release`.
+/// The plan that moves the services of `snapshot` to `release`; `before` is whether the project has a command of that
+/// name.
 #[must_use]
-pub fn forward(release: &[PinnedImage], snapshot: &Snapshot) -> Plan {
+pub fn forward(release: &[PinnedImage], snapshot: &Snapshot, before: bool) -> Plan {
     let mut steps: Vec<Step> = release.iter().map(|image| Step::Pull { image: image.clone() }).collect();
 
-    let mut keep: Vec<Source> = release.iter().cloned().map(Source::Registry).collect();
-    for service in &snapshot.services {
-        if let Some(before) = service.before() {
-            push_once(&mut keep, before);
-        }
+    let change = Change::forward(release, snapshot);
+    let mut keep = change.to.clone();
+    for image in &change.from {
+        push_once(&mut keep, image.clone());
     }
     steps.push(Step::Keep { images: keep });
+    if before {
+        steps.push(Step::Before { change: change.clone() });
+    }
 
     let mut services = Vec::new();
     let mut images = Vec::new();
@@ -100,10 +122,10 @@ pub fn forward(release: &[PinnedImage], snapshot: &Snapshot) -> Plan {
         };
         let image = Source::Registry(image.clone());
         push_once(&mut steps, Step::Pin { reference: service.reference.clone(), image: image.clone() });
-        services.push(service.name.clone());
-        images.push(Expected { service: service.name.clone(), image });
+        push_once(&mut services, service.name.clone());
+        push_once(&mut images, Expected { service: service.name.clone(), image });
     }
-    steps.push(Step::Apply { services: services.clone() });
+    steps.push(Step::Apply { services: services.clone(), change });
     steps.push(Step::AwaitHealthy { services, images });
     Plan { steps }
 }
@@ -117,6 +139,7 @@ pub fn rollback(snapshot: &Snapshot) -> Plan {
     let mut steps = Vec::new();
     let (mut pins, mut restored, mut worked, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut strangers, mut unpin) = (Vec::new(), Vec::new());
+    let mut change = Change { back: true, ..Change::default() };
     for service in &snapshot.services {
         match service.before() {
             Some(before) => {
@@ -124,26 +147,35 @@ pub fn rollback(snapshot: &Snapshot) -> Plan {
                     push_once(&mut steps, Step::Pull { image: image.clone() });
                 }
                 push_once(&mut pins, Step::Pin { reference: service.reference.clone(), image: before.clone() });
+                push_once(&mut change.to, before.clone());
                 if let Some(container) = &service.container {
-                    restored.push(service.name.clone());
+                    push_once(&mut restored, service.name.clone());
                     if container.working {
-                        worked.push(service.name.clone());
-                        images.push(Expected { service: service.name.clone(), image: before });
+                        push_once(&mut worked, service.name.clone());
+                        push_once(&mut images, Expected { service: service.name.clone(), image: before });
                     }
                 }
             }
-            None => push_once(&mut unpin, service.reference.clone()),
+            None => {
+                push_once(&mut unpin, service.reference.clone());
+                if service.active {
+                    push_once(&mut restored, service.name.clone());
+                    push_once(&mut worked, service.name.clone());
+                }
+            }
         }
-        if service.container.is_none() {
-            strangers.push(service.name.clone());
+        if service.container.is_none() && !service.active {
+            push_once(&mut strangers, service.name.clone());
         }
     }
+    // What uses several images and ran with one of them is put back, not taken away.
+    strangers.retain(|name| !restored.contains(name));
     steps.append(&mut pins);
     if !strangers.is_empty() || !unpin.is_empty() {
         steps.push(Step::Withdraw { services: strangers, unpin });
     }
     if !restored.is_empty() {
-        steps.push(Step::Apply { services: restored });
+        steps.push(Step::Apply { services: restored, change });
     }
     if !worked.is_empty() {
         steps.push(Step::AwaitHealthy { services: worked, images });
@@ -165,6 +197,18 @@ impl Service {
     }
 }
 
+impl Change {
+    /// What `release` changes where `snapshot` was.
+    #[must_use]
+    pub fn forward(release: &[PinnedImage], snapshot: &Snapshot) -> Self {
+        let mut from = Vec::new();
+        for before in snapshot.services.iter().filter_map(Service::before) {
+            push_once(&mut from, before);
+        }
+        Self { to: release.iter().cloned().map(Source::Registry).collect(), from, back: false }
+    }
+}
+
 impl Source {
     /// The surest name of a local image that `reference` stands for.
     #[must_use]
@@ -181,7 +225,7 @@ impl Step {
     #[must_use]
     pub fn disturbs(&self) -> bool {
         match self {
-            Self::Pull { .. } | Self::Keep { .. } => false,
+            Self::Pull { .. } | Self::Keep { .. } | Self::Before { .. } => false,
             Self::Pin { .. } | Self::Apply { .. } | Self::AwaitHealthy { .. } | Self::Withdraw { .. } => true,
         }
     }
@@ -204,8 +248,9 @@ impl fmt::Display for Step {
                 f.write_str("keep ")?;
                 join(f, images)
             }
+            Self::Before { .. } => f.write_str("run the command before"),
             Self::Pin { reference, image } => write!(f, "pin {reference} to {image}"),
-            Self::Apply { services } => {
+            Self::Apply { services, .. } => {
                 f.write_str("apply ")?;
                 join(f, services)
             }
@@ -262,6 +307,7 @@ pub(crate) mod tests {
             reference: reference.parse().unwrap(),
             pinned: pinned.map(image),
             container: container.map(|(name, working)| Container { image: image(name), working }),
+            active: false,
         }
     }
 
@@ -280,7 +326,7 @@ pub(crate) mod tests {
     #[test]
     fn two_services_of_one_image_are_pulled_and_pinned_once() {
         let (release, snapshot) = a_shop();
-        assert_snapshot!(forward(&release, &snapshot).to_string(), @r"
+        assert_snapshot!(forward(&release, &snapshot, false).to_string(), @r"
         1. pull r.io/api:v2 (11507a0e2f5e)
         2. keep r.io/api:v2 (11507a0e2f5e), r.io/api:live (cba06b5736fa)
         3. pin r.io/api:live to r.io/api:v2 (11507a0e2f5e)
@@ -338,7 +384,7 @@ pub(crate) mod tests {
     #[test]
     fn only_pulling_and_keeping_leave_everything_as_it_was() {
         let (release, snapshot) = a_shop();
-        let disturbing: Vec<bool> = forward(&release, &snapshot).steps.iter().map(Step::disturbs).collect();
+        let disturbing: Vec<bool> = forward(&release, &snapshot, false).steps.iter().map(Step::disturbs).collect();
         assert_eq!(disturbing, [false, false, true, true, true]);
     }
 }

@@ -22,6 +22,9 @@ pub struct Service {
     pub pinned: Option<LocalImage>,
     /// The container that was there, if any.
     pub container: Option<Container>,
+    /// Whether it was in service although nobody can say from which image: a unit that ran something else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub active: bool,
 }
 
 /// A service's container as it was.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
 use wildmatch::WildMatch;
 
-use crate::model::{ImageReference, ProjectName, Repository};
+use crate::model::{ImageReference, ProjectName, Repository, UnitName};
 
 /// One project of this host, as its file means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct ProjectSpec {
     pub target: Target,
     /// When a release counts as working.
     pub health: Health,
+    /// The project's own commands around a deployment.
+    pub lifecycle: Lifecycle,
 }
 
 /// How an image is put into service.
@@ -33,6 +36,10 @@ pub struct ProjectSpec {
 pub enum Target {
     /// Through `docker compose`.
     Compose(Compose),
+    /// By starting jobs of systemd units.
+    Systemd(Systemd),
+    /// By running a program.
+    Command(Commands),
 }
 
 /// A Compose project on this host. All paths are absolute.
@@ -50,6 +57,61 @@ pub struct Compose {
     pub env_files: Vec<PathBuf>,
     /// The only services that may be moved; empty for all that use a released repository.
     pub services: Vec<String>,
+}
+
+/// Units of systemd that run something made from the project's images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Systemd {
+    /// In the order in which their jobs are started. At least one.
+    pub units: Vec<UnitName>,
+    /// What is asked of them.
+    pub action: Action,
+    /// What the units call the images; `REPOSITORY:latest` for a repository that is not among them.
+    pub references: Vec<ImageReference>,
+}
+
+/// What is asked of a unit, in systemd's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Stop it if it runs, and start it.
+    #[default]
+    Restart,
+    /// Have it take over what is new by its `ExecReload`. A unit that does not run is started.
+    Reload,
+    /// Reload where the unit can, else restart.
+    ReloadOrRestart,
+}
+
+/// Programs that put an image into service by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    /// Puts the images that it is told into service; its exit code decides.
+    pub run: CommandLine,
+    /// Puts back the images that it is told; `run` does it where there is none.
+    pub rollback: Option<CommandLine>,
+    /// What the program calls the images on this host; `REPOSITORY:latest` for a repository that is not among them.
+    pub references: Vec<ImageReference>,
+}
+
+/// A program and its arguments; never a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The program by its absolute path, then its arguments. Never empty.
+    pub words: Vec<String>,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// The project's own commands around a deployment. Each may be run again after a crash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// Before anything is touched; when it fails, nothing is.
+    pub before: Option<CommandLine>,
+    /// After a release has succeeded. Its failure is told and changes nothing.
+    pub after: Option<CommandLine>,
+    /// After one has failed. Its failure is told and changes nothing.
+    pub on_failure: Option<CommandLine>,
 }
 
 /// When a release counts as working. Container health and restarts are always watched.
@@ -105,11 +167,47 @@ pub enum NotAllowed {
     },
 }
 
+impl Target {
+    /// What a repository is called on this host where units or programs name it: one or several references each.
+    #[must_use]
+    pub fn references(listed: &[ImageReference], repositories: &[Repository]) -> Vec<ImageReference> {
+        let mut references = Vec::new();
+        for repository in repositories {
+            let mut own = listed.iter().filter(|reference| reference.repository() == repository).cloned().peekable();
+            if own.peek().is_none() {
+                references.push(repository.clone().latest());
+            }
+            references.extend(own);
+        }
+        references
+    }
+
+    /// The target as callers are told: `compose`, `systemd`, `command`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Compose(_) => "compose",
+            Self::Systemd(_) => "systemd",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
+impl CommandLine {
+    /// The program, as people call it.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+}
+
 impl ProjectSpec {
-    /// The longest that a deployment takes once its turn has come: there, and back.
+    /// The longest that a deployment takes once its turn has come: there, and back, and the command for its end.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        self.timeout * 2
+        let Lifecycle { after, on_failure, .. } = &self.lifecycle;
+        let last = [after, on_failure].into_iter().flatten().map(|command| command.deadline).max();
+        self.timeout * 2 + last.unwrap_or_default()
     }
 
     /// Whether `image` may be deployed here.
@@ -140,6 +238,17 @@ pub fn matches_any(globs: &[String], text: &str) -> bool {
 pub(crate) mod tests {
     use super::*;
 
+    pub(crate) fn compose_of_shop() -> Compose {
+        Compose {
+            directory: "/srv/shop".into(),
+            files: vec![],
+            project_name: None,
+            profiles: vec![],
+            env_files: vec![],
+            services: vec![],
+        }
+    }
+
     pub(crate) fn shop() -> ProjectSpec {
         ProjectSpec {
             name: "shop".parse().unwrap(),
@@ -148,16 +257,18 @@ pub(crate) mod tests {
             allow_untagged: false,
             timeout: Duration::from_secs(600),
             keep_releases: 3,
-            target: Target::Compose(Compose {
-                directory: "/srv/shop".into(),
-                files: vec![],
-                project_name: None,
-                profiles: vec![],
-                env_files: vec![],
-                services: vec![],
-            }),
+            target: Target::Compose(compose_of_shop()),
             health: Health { probe: None, within: Duration::from_secs(60), settle: Duration::from_secs(5) },
+            lifecycle: Lifecycle::default(),
         }
+    }
+
+    #[test]
+    fn a_repository_is_called_latest_where_nothing_else_is_said() {
+        let listed = ["r.io/api:live".parse().unwrap(), "r.io/api:blue".parse().unwrap()];
+        let repositories = ["r.io/api".parse().unwrap(), "r.io/web".parse().unwrap()];
+        let found: Vec<String> = Target::references(&listed, &repositories).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["r.io/api:live", "r.io/api:blue", "r.io/web:latest"]);
     }
 
     #[test]

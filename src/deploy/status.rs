@@ -242,7 +242,9 @@ impl Status {
         let (Position::Before(step) | Position::In(step) | Position::Failed(step)) = course.at;
         Some(match course.plan.steps.get(step) {
             Some(Step::Pull { .. }) => Phase::Pulling,
-            Some(Step::Keep { .. } | Step::Pin { .. } | Step::Apply { .. } | Step::Withdraw { .. }) => Phase::Applying,
+            Some(
+                Step::Keep { .. } | Step::Before { .. } | Step::Pin { .. } | Step::Apply { .. } | Step::Withdraw { .. },
+            ) => Phase::Applying,
             Some(Step::AwaitHealthy { .. }) | None => Phase::Verifying,
         })
     }
@@ -351,7 +353,7 @@ pub(crate) mod tests {
     /// A history that went well, up to but without its end.
     pub(crate) fn good_history() -> Vec<Event> {
         let (release, snapshot) = a_shop();
-        let plan = plan::forward(&release, &snapshot);
+        let plan = plan::forward(&release, &snapshot, false);
         let steps = plan.steps.len();
         let mut events =
             vec![queued(), Event::Started, Event::Resolved { images: release }, Event::Planned { snapshot, plan }];

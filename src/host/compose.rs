@@ -232,8 +232,7 @@ fn essence(said: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::deploy::spec::Target;
-    use crate::deploy::spec::tests::shop;
+    use crate::deploy::spec::tests::compose_of_shop;
 
     pub(crate) fn model(json: &str) -> Model {
         Model::read(json.as_bytes()).unwrap()
@@ -263,7 +262,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_command_is_what_the_operator_would_type() {
-        let Target::Compose(mut spec) = shop().target;
+        let mut spec = compose_of_shop();
         spec.files = vec!["/srv/shop/compose.yaml".into(), "/srv/shop/prod.yaml".into()];
         spec.project_name = Some("store".to_owned());
         spec.profiles = vec!["web".to_owned()];
@@ -287,7 +286,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_directory_that_is_not_there_is_named() {
-        let Target::Compose(mut spec) = shop().target;
+        let mut spec = compose_of_shop();
         spec.directory = "/no/such/shop".into();
         let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
         let error = command.config().await.unwrap_err();

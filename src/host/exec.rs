@@ -50,7 +50,7 @@ pub(crate) struct Run<'a> {
     pub(crate) deadline: Duration,
     /// How many bytes of each stream are kept: the last ones.
     pub(crate) keep: usize,
-    /// Is told each line of standard error as it comes.
+    /// Is told each line of both streams as it comes.
     pub(crate) on_line: Option<&'a (dyn Fn(&str) + Send + Sync)>,
 }
 
@@ -102,7 +102,7 @@ impl Run<'_> {
             let streams = async {
                 tokio::join!(
                     write_all(stdin, self.input),
-                    read_all(stdout, &mut out, None),
+                    read_all(stdout, &mut out, self.on_line),
                     read_all(stderr, &mut err, self.on_line)
                 );
             };
@@ -309,14 +309,22 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_both_streams_and_the_exit_code_are_kept() {
         let script = shell("seq 1 2000; echo first >&2; echo last >&2; exit 3");
-        let lines = Mutex::new(Vec::new());
-        let on_line = |line: &str| lines.lock().unwrap().push(line.to_owned());
-        let output = Run { on_line: Some(&on_line), ..run("sh", &script) }.output().await.unwrap();
+        let output = run("sh", &script).output().await.unwrap();
         assert_eq!(output.status.code(), Some(3));
         assert!(output.stdout.bytes().len() <= 1000 && output.stdout.is_cut());
         assert!(output.stdout.bytes().ends_with(b"1999\n2000\n"));
         assert_eq!(output.stderr.last_lines(5), "first; last");
-        assert_eq!(*lines.lock().unwrap(), ["first", "last"]);
+    }
+
+    #[tokio::test]
+    async fn the_lines_of_both_streams_are_told_as_they_come() {
+        let script = shell("echo one; echo two >&2; printf 'three\n\nfour'");
+        let lines = Mutex::new(Vec::new());
+        let on_line = |line: &str| lines.lock().unwrap().push(line.to_owned());
+        Run { on_line: Some(&on_line), ..run("sh", &script) }.output().await.unwrap();
+        let mut lines = lines.into_inner().unwrap();
+        lines.sort();
+        assert_eq!(lines, ["four", "one", "three", "two"]);
     }
 
     #[tokio::test]

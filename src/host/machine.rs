@@ -1,21 +1,21 @@
-//! The real machine: an engine, Compose, and the project's own checks.
+//! The real machine: an engine, the targets that are driven on it, and the project's own checks and commands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use nix::unistd::{User, getuid};
 
-use super::apply::{Apply, withdraw};
-use super::compose::{ComposeCommand, Model};
+use super::compose::ComposeCommand;
 use super::credentials::{RegistryCredentials, Vault};
 use super::docker::Engine;
-use super::select::select;
+use super::driver::Driver;
+use super::driver::command::CommandDriver;
+use super::driver::compose::{ComposeDriver, Names};
+use super::driver::systemd::SystemdDriver;
 use super::survey::{EngineVersion, Finding};
-use super::watch::Watch;
-use super::{Host, HostError, Narrator, snapshot, survey};
-use crate::deploy::plan::{Expected, Source, Step};
+use super::{End, Host, HostError, Narrator, lifecycle};
+use crate::deploy::plan::{Source, Step};
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec, Target};
 use crate::lanes::Lease;
@@ -41,8 +41,7 @@ pub struct Machine {
     engine: Engine,
     vault: Vault,
     docker_config: Option<PathBuf>,
-    /// What Compose calls the projects whose files do not change: asking costs a process each time.
-    names: Mutex<HashMap<ProjectName, (Compose, String)>>,
+    names: Names,
 }
 
 impl Machine {
@@ -56,7 +55,7 @@ impl Machine {
             engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system()),
             vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
-            names: Mutex::default(),
+            names: Names::default(),
         }
     }
 
@@ -73,10 +72,11 @@ impl Machine {
         self.engine.version().await
     }
 
-    /// All in the project's own files that would make a deployment fail; nothing when all is well.
+    /// All that is the project's own and would make a deployment fail; nothing when all is well.
     pub async fn survey(&self, spec: &ProjectSpec) -> Vec<Finding> {
-        let Target::Compose(compose) = &spec.target;
-        survey::project(&self.compose(compose), spec).await
+        let mut findings = self.driver(spec).survey().await;
+        findings.extend(lifecycle::survey(&spec.lifecycle));
+        findings
     }
 
     /// The services of a Compose project, and the images that its files name for them.
@@ -92,29 +92,19 @@ impl Machine {
         ComposeCommand { spec, engine: self.engine.address(), docker_config: self.docker_config.as_deref() }
     }
 
-    /// What Compose makes of the project's files, now.
-    async fn model(&self, project: &ProjectName, compose: &Compose) -> Result<Model, HostError> {
-        let model = self.compose(compose).config().await?;
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(project.clone(), (compose.clone(), model.name.clone()));
-        drop(names);
-        Ok(model)
-    }
-
-    /// What Compose calls the project.
-    async fn compose_project(&self, project: &ProjectName, compose: &Compose) -> Result<String, HostError> {
-        if let Some(name) = self.known_name(project, compose) {
-            return Ok(name);
+    fn driver<'a>(&'a self, spec: &'a ProjectSpec) -> Box<dyn Driver + 'a> {
+        match &spec.target {
+            Target::Compose(compose) => Box::new(ComposeDriver {
+                engine: &self.engine,
+                vault: &self.vault,
+                names: &self.names,
+                command: self.compose(compose),
+                spec,
+                compose,
+            }),
+            Target::Systemd(systemd) => Box::new(SystemdDriver { engine: &self.engine, spec, systemd }),
+            Target::Command(commands) => Box::new(CommandDriver { engine: &self.engine, spec, commands }),
         }
-        Ok(self.model(project, compose).await?.name)
-    }
-
-    fn known_name(&self, project: &ProjectName, compose: &Compose) -> Option<String> {
-        if compose.project_name.is_some() {
-            return compose.project_name.clone();
-        }
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(project).filter(|(known, _)| known == compose).map(|(_, name)| name.clone())
     }
 
     async fn pull(&self, image: &PinnedImage, narrator: &Narrator) -> Result<(), HostError> {
@@ -144,61 +134,6 @@ impl Machine {
         }
         Ok(())
     }
-
-    async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
-        let operation = || format!("pin {reference} to {source}");
-        let Some(image) = self.engine.image_of(source).await? else {
-            return Err(HostError::Engine {
-                operation: operation(),
-                reason: "the image is not on this host".to_owned(),
-            });
-        };
-        let (repository, tag) = (reference.repository().to_string(), reference.tag().unwrap_or("latest"));
-        self.engine.tag(&image.id, &repository, tag).await?;
-        match self.engine.image(&reference.to_string()).await? {
-            Some(found) if found.id == image.id => Ok(()),
-            found => {
-                let found = found.map_or_else(|| "nothing".to_owned(), |image| image.id.to_string());
-                Err(HostError::Engine { operation: operation(), reason: format!("it means {found} all the same") })
-            }
-        }
-    }
-
-    async fn apply(
-        &self,
-        spec: &ProjectSpec,
-        compose: &Compose,
-        services: &[String],
-        narrator: &Narrator,
-    ) -> Result<(), HostError> {
-        let model = self.model(&spec.name, compose).await?;
-        let apply = Apply {
-            engine: &self.engine,
-            compose: &self.compose(compose),
-            vault: &self.vault,
-            limit: spec.timeout,
-            narrator,
-        };
-        apply.services(&model, services).await
-    }
-
-    async fn await_healthy(
-        &self,
-        spec: &ProjectSpec,
-        compose: &Compose,
-        services: &[String],
-        expected: &[Expected],
-    ) -> Result<(), HostError> {
-        let watch = Watch {
-            engine: &self.engine,
-            project: &self.compose_project(&spec.name, compose).await?,
-            services,
-            expected,
-            health: &spec.health,
-            directory: &compose.directory,
-        };
-        watch.until_healthy().await
-    }
 }
 
 #[async_trait]
@@ -221,10 +156,7 @@ impl Host for Machine {
     }
 
     async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError> {
-        let Target::Compose(compose) = &spec.target;
-        let model = self.model(&spec.name, compose).await?;
-        let selected = select(&model, compose, repositories).map_err(|reason| HostError::Target { reason })?;
-        snapshot::take(&self.engine, &model.name, &selected).await
+        self.driver(spec).snapshot(repositories).await
     }
 
     async fn perform(
@@ -234,18 +166,28 @@ impl Host for Machine {
         step: &Step,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
-        let Target::Compose(compose) = &spec.target;
+        let driver = self.driver(spec);
         match step {
             Step::Pull { image } => self.pull(image, narrator).await,
             Step::Keep { images } => self.keep(lease.project(), images).await,
-            Step::Pin { reference, image } => self.pin(reference, image).await,
-            Step::Apply { services } => self.apply(spec, compose, services, narrator).await,
-            Step::AwaitHealthy { services, images } => self.await_healthy(spec, compose, services, images).await,
-            Step::Withdraw { services, unpin } => {
-                let project = self.compose_project(&spec.name, compose).await?;
-                withdraw(&self.engine, lease, &project, services, unpin, narrator).await
+            Step::Before { change } => {
+                lifecycle::before(&spec.lifecycle, lease, change, driver.directory(), narrator).await
             }
+            Step::Pin { reference, image } => driver.pin(reference, image).await,
+            Step::Apply { services, change } => driver.apply(lease, services, change, narrator).await,
+            Step::AwaitHealthy { services, images } => driver.await_healthy(services, images).await,
+            Step::Withdraw { services, unpin } => driver.withdraw(lease, services, unpin, narrator).await,
         }
+    }
+
+    async fn conclude(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        end: &End,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        lifecycle::conclude(&spec.lifecycle, lease, end, self.driver(spec).directory(), narrator).await
     }
 
     async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {
@@ -256,23 +198,8 @@ impl Host for Machine {
     }
 
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError> {
-        let Target::Compose(compose) = &spec.target;
-        let project = match self.known_name(&spec.name, compose) {
-            Some(name) => name,
-            // The containers themselves say where they come from; Compose is asked only when that leaves a doubt.
-            None => match self.engine.projects_of(&working_directory(compose)).await?.as_slice() {
-                [only] => only.clone(),
-                _ => self.compose_project(&spec.name, compose).await?,
-            },
-        };
-        snapshot::observe(&self.engine, &project, spec, compose).await
+        self.driver(spec).observe().await
     }
-}
-
-/// What Compose takes for the project's directory, and writes on the containers.
-fn working_directory(compose: &Compose) -> String {
-    let directory = compose.files.first().and_then(|file| file.parent()).unwrap_or(&compose.directory);
-    directory.display().to_string()
 }
 
 /// The home directory, as the environment says it, else the user database: a service may have no environment.

@@ -83,13 +83,7 @@ pub(crate) fn unused(model: &Model, spec: &Compose, repository: &Repository) -> 
 mod tests {
     use super::super::compose::tests::model;
     use super::*;
-    use crate::deploy::spec::Target;
-    use crate::deploy::spec::tests::shop;
-
-    fn spec() -> Compose {
-        let Target::Compose(spec) = shop().target;
-        spec
-    }
+    use crate::deploy::spec::tests::compose_of_shop as spec;
 
     fn repositories(names: &[&str]) -> Vec<Repository> {
         names.iter().map(|name| name.parse().unwrap()).collect()

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{try_join, try_join_all};
 
-use super::HostError;
 use super::container::{ContainerFacts, representative};
 use super::docker::{Engine, ImageFacts};
 use super::select::Selected;
+use super::{HostError, pins};
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::model::{Digest, LocalImage};
 
 /// The selected services as they are.
 pub(crate) async fn take(engine: &Engine, project: &str, selected: &[Selected]) -> Result<Snapshot, HostError> {
-    let pins = try_join_all(selected.iter().map(|service| pinned(engine, service)));
+    let pins = try_join_all(selected.iter().map(|service| pins::meaning(engine, &service.reference)));
     let names: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
     let (containers, pins) = try_join(engine.containers_of(project, &names), pins).await?;
     let services = selected.iter().zip(pins).map(|(service, pinned)| async {
@@ -23,16 +23,9 @@ pub(crate) async fn take(engine: &Engine, project: &str, selected: &[Selected]) 
             None => None,
         };
         let (name, reference) = (service.name.clone(), service.reference.clone());
-        Ok::<_, HostError>(Service { name, reference, pinned, container })
+        Ok::<_, HostError>(Service { name, reference, pinned, container, active: false })
     });
     Ok(Snapshot { services: try_join_all(services).await? })
-}
-
-async fn pinned(engine: &Engine, service: &Selected) -> Result<Option<LocalImage>, HostError> {
-    match engine.image(&service.reference.to_string()).await? {
-        Some(image) => Ok(Some(engine.local(&image, service.reference.repository()).await?)),
-        None => Ok(None),
-    }
 }
 
 async fn container(

@@ -97,7 +97,7 @@ impl Finding {
         matches!(self.severity, Severity::Error)
     }
 
-    const fn error(what: String) -> Self {
+    pub(crate) const fn error(what: String) -> Self {
         Self { severity: Severity::Error, what }
     }
 }
@@ -139,15 +139,14 @@ impl fmt::Display for Api {
 mod tests {
     use super::super::compose::tests::model;
     use super::*;
-    use crate::deploy::spec::Target;
-    use crate::deploy::spec::tests::shop;
+    use crate::deploy::spec::tests::{compose_of_shop, shop};
 
     #[test]
     fn what_in_the_files_stands_in_the_way_is_found() {
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let files = format!(r#"{{"name":"shop","services":{{"api":{{"image":"ghcr.io/acme/api@{digest}"}}}}}}"#);
         let spec = shop();
-        let Target::Compose(mut compose) = spec.target.clone();
+        let mut compose = compose_of_shop();
         let findings = of_model(&model(&files), &compose, &spec);
         let all: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
         assert!(

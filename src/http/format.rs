@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::deploy::event::{Cause, Outcome, RequestedBy, Wanted};
-    use crate::deploy::plan::{Plan, Step};
+    use crate::deploy::plan::{Change, Plan, Step};
     use crate::deploy::snapshot::Snapshot;
 
     fn at(seconds: i64) -> Timestamp {
@@ -169,7 +169,8 @@ mod tests {
 
     /// A deployment that goes wrong, an event every ten seconds.
     fn history() -> Vec<Entry> {
-        let apply = || Plan { steps: vec![Step::Apply { services: vec!["web".to_owned()] }] };
+        let apply =
+            || Plan { steps: vec![Step::Apply { services: vec!["web".to_owned()], change: Change::default() }] };
         let wanted = Wanted::Images(vec!["r.io/web:v2".parse().unwrap()]);
         let events = [
             Event::Queued { wanted, requested_by: RequestedBy::default() },

@@ -15,7 +15,6 @@ use super::format::Format;
 use super::negotiate::choose;
 use super::telling::{Telling, Until};
 use crate::deploy::catalog::Project;
-use crate::deploy::spec::Target;
 use crate::deploy::status::State as Progress;
 use crate::model::DeploymentId;
 use crate::store::{Filter, Freeze};
@@ -156,14 +155,11 @@ fn last_event(headers: &HeaderMap) -> Result<i64, Error> {
 pub(super) async fn project_view(access: &Access, project: &Project) -> Result<ProjectView, Error> {
     let spec = &project.spec;
     let store = &access.app.0.store;
-    let target = match spec.target {
-        Target::Compose(_) => "compose",
-    };
     Ok(ProjectView {
         name: spec.name.clone(),
         images: spec.images.iter().map(ToString::to_string).collect(),
         tags: spec.tags.clone(),
-        target: target.to_owned(),
+        target: spec.target.as_str().to_owned(),
         frozen: store.frozen(&spec.name).await?.map(freeze_view),
         newest: store.newest(&spec.name).await?.map(|newest| view(newest, None)),
         running: None,

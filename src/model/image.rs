@@ -91,6 +91,12 @@ impl Repository {
     pub fn path(&self) -> &str {
         &self.path
     }
+
+    /// The image that is called `latest` in it.
+    #[must_use]
+    pub fn latest(self) -> ImageReference {
+        ImageReference { repository: self, tag: Some("latest".to_owned()), digest: None }
+    }
 }
 
 impl ImageReference {

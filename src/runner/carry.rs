@@ -12,10 +12,11 @@ use super::guard::{Failure, Guard, insist};
 use super::scribe::{Halt, Scribe};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Event, Outcome, Transfer};
-use crate::deploy::plan::{self, Step};
+use crate::deploy::plan::{self, Change, Step};
 use crate::deploy::recover::{Decision, decide};
+use crate::deploy::snapshot::Snapshot;
 use crate::deploy::status::{Course, State, Status};
-use crate::host::{HostError, Narrator, Remark};
+use crate::host::{End, HostError, Narrator, Remark};
 use crate::lanes::Lease;
 use crate::model::PinnedImage;
 use crate::store::Deployment;
@@ -56,7 +57,7 @@ impl Carrier {
         }
         match decision {
             Decision::Nothing => return Ok(()),
-            Decision::End(outcome, reason) => return self.finish(outcome, Some(reason)).await,
+            Decision::End(outcome, reason) => return self.conclude(outcome, Some(reason)).await,
             Decision::RollBack(cause) => self.turn_back(cause).await?,
             Decision::Requeue => self.scribe.write(Event::Started).await?,
             Decision::Continue => {}
@@ -65,7 +66,7 @@ impl Carrier {
         if !rolling_back {
             match self.forward().await {
                 Ok(()) => {
-                    self.finish(Outcome::Succeeded, None).await?;
+                    self.conclude(Outcome::Succeeded, None).await?;
                     self.retain().await;
                     return Ok(());
                 }
@@ -94,7 +95,7 @@ impl Carrier {
             let repositories = super::repositories(&release);
             let (host, project) = (Arc::clone(&self.inner.host), Arc::clone(&self.project));
             let snapshot = self.insist(|| host.snapshot(&project.spec, &repositories)).await?;
-            let plan = plan::forward(&release, &snapshot);
+            let plan = plan::forward(&release, &snapshot, project.spec.lifecycle.before.is_some());
             self.scribe.write(Event::Planned { snapshot, plan }).await?;
         }
         self.take_steps().await
@@ -181,7 +182,7 @@ impl Carrier {
             Cause::Failed(_) => Outcome::Abandoned,
             Cause::Cancelled(_) => Outcome::Cancelled,
         };
-        self.finish(outcome, Some(cause.reason().to_owned())).await?;
+        self.conclude(outcome, Some(cause.reason().to_owned())).await?;
         if self.status().course.is_some() {
             self.retain().await;
         }
@@ -202,7 +203,7 @@ impl Carrier {
         };
         match result {
             Ok(()) => {
-                self.finish(cause.outcome(), Some(cause.reason().to_owned())).await?;
+                self.conclude(cause.outcome(), Some(cause.reason().to_owned())).await?;
                 self.retain().await;
                 Ok(())
             }
@@ -211,9 +212,48 @@ impl Carrier {
                 let reason =
                     format!("{}; putting back what ran before failed too: {}", cause.reason(), failed.reason());
                 tracing::error!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), %reason, "rollback failed: a person is needed");
-                self.finish(Outcome::RollbackFailed, Some(reason)).await
+                self.conclude(Outcome::RollbackFailed, Some(reason)).await
             }
         }
+    }
+
+    /// Ends the deployment. The project's own command for that end comes first, so that a crash cannot lose it;
+    /// whatever comes of it, the outcome stands.
+    async fn conclude(&mut self, outcome: Outcome, reason: Option<String>) -> Result<(), Halt> {
+        // Nobody can cancel any more what has come to its end.
+        super::Runner(Arc::clone(&self.inner)).withdrawals().remove(&self.scribe.deployment().id);
+        let status = self.status();
+        let change = match (&status.release, &status.course) {
+            (Some(release), Some(course)) => Change::forward(release, &course.snapshot),
+            (Some(release), None) => Change::forward(release, &Snapshot::default()),
+            (None, _) => Change::default(),
+        };
+        let end = End { outcome, reason, change };
+        if let Err(error) = self.run_for(&end).await? {
+            self.note(format!("the outcome stands, but {error}")).await;
+        }
+        self.finish(end.outcome, end.reason).await
+    }
+
+    /// Runs the project's own command for this end, writing down what it says.
+    async fn run_for(&mut self, end: &End) -> Result<Result<(), HostError>, Halt> {
+        let (narrator, mut remarks) = Narrator::new();
+        let (inner, Self { project, lease, scribe, .. }) = (Arc::clone(&self.inner), &mut *self);
+        let concluding = inner.host.conclude(lease, &project.spec, end, &narrator);
+        tokio::pin!(concluding);
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(Remark::Line(text)) = remarks.recv() => scribe.mention(Event::Noted { text }).await,
+                result = &mut concluding => break result,
+                // It is run again after the restart.
+                () = inner.aborting.cancelled() => return Err(Halt::Stopping),
+            }
+        };
+        while let Ok(Remark::Line(text)) = remarks.try_recv() {
+            scribe.mention(Event::Noted { text }).await;
+        }
+        Ok(result)
     }
 
     async fn finish(&mut self, outcome: Outcome, reason: Option<String>) -> Result<(), Halt> {

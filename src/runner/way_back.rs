@@ -102,6 +102,7 @@ mod tests {
             reference: "r.io/web:live".parse().unwrap(),
             pinned: None,
             container: before.map(|content| Container { image: local(content), working: true }),
+            active: false,
         };
         let wanted = Wanted::Images(vec![format!("r.io/web:{new}").parse().unwrap()]);
         let mut status = Status::begin(&Event::Queued { wanted, requested_by: RequestedBy::default() }).unwrap();

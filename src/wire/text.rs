@@ -118,7 +118,7 @@ fn evidence_in_lines(evidence: &Evidence) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::deploy::event::Outcome;
-    use crate::deploy::plan::Step;
+    use crate::deploy::plan::{Change, Step};
     use crate::deploy::snapshot::Snapshot;
     use crate::model::{Digest, ImageReference, PinnedImage};
 
@@ -136,8 +136,12 @@ mod tests {
             log: vec!["no database".to_owned()],
             health: vec![],
         };
-        let plan =
-            Plan { steps: vec![Step::Pull { image: image() }, Step::Apply { services: vec!["api".to_owned()] }] };
+        let plan = Plan {
+            steps: vec![
+                Step::Pull { image: image() },
+                Step::Apply { services: vec!["api".to_owned()], change: Change::default() },
+            ],
+        };
         let events = [
             Event::Queued { wanted: Wanted::Images(vec![image().image]), requested_by: Default::default() },
             Event::Started,

@@ -31,6 +31,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("axum::", &["src/http.rs", "src/http/"]),
     ("hyper_util::server", &["src/http.rs", "src/http/"]),
     ("bollard::", &["src/host/docker.rs", "src/host/docker/"]),
+    ("zbus::", &["src/host/systemd.rs"]),
     ("rusqlite::", &["src/store.rs", "src/store/"]),
     ("process::Command", &["src/host/exec.rs"]),
     ("tokio::signal", &["src/daemon.rs", "src/daemon/", "src/service_manager.rs", "src/cli/"]),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use windlass::deploy::event::{Evidence, Transfer};
+use windlass::deploy::event::{Evidence, Outcome, Transfer};
 use windlass::deploy::plan::{Expected, Source, Step};
 use windlass::deploy::snapshot::{Container, Instance, Service, Snapshot};
-use windlass::deploy::spec::ProjectSpec;
-use windlass::host::{Host, HostError, Narrator};
+use windlass::deploy::spec::{CommandLine, ProjectSpec};
+use windlass::host::{End, Host, HostError, Narrator};
 use windlass::lanes::Lease;
 use windlass::model::{Digest, ImageReference, LocalImage, PinnedImage, ProjectName, Repository};
 
@@ -53,6 +53,10 @@ pub(crate) struct State {
     /// How often each project was changed by two at the same time.
     pub(crate) collisions: usize,
     busy: BTreeSet<ProjectName>,
+    /// Programs of projects that exit with 1.
+    pub(crate) failing_programs: BTreeSet<String>,
+    /// Every end that a project's own command was told, and of which deployment.
+    pub(crate) concluded: Vec<(String, End)>,
     /// Health checks answer only once this many are allowed.
     pub(crate) hold_health: bool,
 }
@@ -200,7 +204,13 @@ impl State {
                 assert!(self.local.contains(&digest), "{reference} was pinned to an image that is not here");
                 self.pins.insert(reference.to_string(), digest);
             }
-            Step::Apply { services } => {
+            Step::Before { .. } => {
+                let command = spec.lifecycle.before.as_ref().expect("planned without a command");
+                if self.failing_programs.contains(command.program()) {
+                    return Err(failing(command));
+                }
+            }
+            Step::Apply { services, .. } => {
                 for service in services {
                     let reference = self.reference(&spec.name, service);
                     let digest = self.pins.get(&reference).cloned().expect("applied without a pin");
@@ -266,6 +276,7 @@ impl State {
                 .running
                 .get(&(spec.name.clone(), name.clone()))
                 .map(|running| Container { image: local(&running.digest), working: running.works }),
+            active: false,
             name,
             reference,
         });
@@ -280,6 +291,10 @@ impl State {
         let services = &self.services[project];
         services.iter().find(|(name, _)| name == service).expect("no such service").1.to_string()
     }
+}
+
+fn failing(command: &CommandLine) -> HostError {
+    HostError::Command { program: command.program().to_owned(), reason: "exit code 1: not today".to_owned() }
 }
 
 fn digest_of(source: &Source) -> Digest {
@@ -331,6 +346,30 @@ impl Host for World {
         self.ring();
         self.pass(When::After).await;
         result
+    }
+
+    async fn conclude(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        end: &End,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let command = match end.outcome {
+            Outcome::Succeeded => &spec.lifecycle.after,
+            _ => &spec.lifecycle.on_failure,
+        };
+        let Some(command) = command else { return Ok(()) };
+        self.pass(When::Before).await;
+        narrator.say(&format!("concluding: {}", end.outcome));
+        let fails = {
+            let mut state = self.state();
+            state.concluded.push((lease.deployment().to_string(), end.clone()));
+            state.failing_programs.contains(command.program())
+        };
+        self.ring();
+        self.pass(When::After).await;
+        if fails { Err(failing(command)) } else { Ok(()) }
     }
 
     async fn retain(&self, _lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {

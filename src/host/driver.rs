@@ -1,0 +1,56 @@
+//! How each kind of target is driven: the compose project, the units, or the project's own program.
+
+pub(crate) mod command;
+pub(crate) mod compose;
+pub(crate) mod systemd;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::survey::Finding;
+use super::{HostError, Narrator};
+use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::lanes::Lease;
+use crate::model::{ImageReference, Repository};
+
+/// One project's target on this machine. What `Host` promises of its methods holds here as well.
+#[async_trait]
+pub(crate) trait Driver: Send + Sync {
+    /// Where the project's own commands are run.
+    fn directory(&self) -> &Path;
+
+    /// What is there now of all that uses one of `repositories`.
+    async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError>;
+
+    /// Lets `reference` mean `source` wherever the target looks it up.
+    async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError>;
+
+    /// Puts what is pinned into service.
+    async fn apply(
+        &self,
+        lease: &Lease,
+        services: &[String],
+        change: &Change,
+        narrator: &Narrator,
+    ) -> Result<(), HostError>;
+
+    /// Returns when the services have proven to work.
+    async fn await_healthy(&self, services: &[String], expected: &[Expected]) -> Result<(), HostError>;
+
+    /// Takes services out again, and lets `unpin` mean nothing any more.
+    async fn withdraw(
+        &self,
+        lease: &Lease,
+        services: &[String],
+        unpin: &[ImageReference],
+        narrator: &Narrator,
+    ) -> Result<(), HostError>;
+
+    /// What runs.
+    async fn observe(&self) -> Result<Vec<Instance>, HostError>;
+
+    /// All that would make a deployment fail.
+    async fn survey(&self) -> Vec<Finding>;
+}

@@ -1,0 +1,132 @@
+//! Drives a target that is a program of the project's own: it is told the images, and its exit code decides.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::Driver;
+use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::spec::{Commands, ProjectSpec, Target};
+use crate::host::docker::Engine;
+use crate::host::lifecycle::{check, run, told};
+use crate::host::survey::Finding;
+use crate::host::watch::{Look, Subject, Watch};
+use crate::host::{HostError, Narrator, pins};
+use crate::lanes::Lease;
+use crate::model::{ImageReference, Repository};
+
+/// One project that has a program.
+pub(crate) struct CommandDriver<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) spec: &'a ProjectSpec,
+    pub(crate) commands: &'a Commands,
+}
+
+impl CommandDriver<'_> {
+    /// What the target is called: its program, without the path.
+    fn service(&self) -> String {
+        let program = self.commands.run.program();
+        program.rsplit('/').next().unwrap_or(program).to_owned()
+    }
+}
+
+#[async_trait]
+impl Driver for CommandDriver<'_> {
+    fn directory(&self) -> &Path {
+        Path::new("/")
+    }
+
+    /// What the references mean is all that can be known of what a program did.
+    async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
+        let mut services = Vec::new();
+        for reference in Target::references(&self.commands.references, repositories) {
+            let pinned = pins::meaning(self.engine, &reference).await?;
+            let container = pinned.clone().map(|image| Container { image, working: true });
+            services.push(Service { name: self.service(), reference, pinned, container, active: false });
+        }
+        Ok(Snapshot { services })
+    }
+
+    async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
+        pins::pin(self.engine, reference, source).await
+    }
+
+    async fn apply(
+        &self,
+        lease: &Lease,
+        _services: &[String],
+        change: &Change,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let back = self.commands.rollback.as_ref().filter(|_| change.back);
+        run(back.unwrap_or(&self.commands.run), &told(lease, change), self.directory(), narrator).await
+    }
+
+    async fn await_healthy(&self, _services: &[String], _expected: &[Expected]) -> Result<(), HostError> {
+        if self.spec.health.probe.is_none() {
+            // Its exit code was the proof, and there is nothing to look at besides.
+            return Ok(());
+        }
+        Watch { subject: Nothing, health: &self.spec.health, directory: self.directory() }.until_healthy().await
+    }
+
+    async fn withdraw(
+        &self,
+        lease: &Lease,
+        _services: &[String],
+        unpin: &[ImageReference],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        for reference in unpin {
+            self.engine.unpin(lease.project(), reference).await?;
+        }
+        match &self.commands.rollback {
+            Some(rollback) => {
+                let nothing = Change { back: true, ..Change::default() };
+                run(rollback, &told(lease, &nothing), self.directory(), narrator).await
+            }
+            None => {
+                narrator.say("nothing is known that was in service before, and there is no `rollback` to run");
+                Ok(())
+            }
+        }
+    }
+
+    async fn observe(&self) -> Result<Vec<Instance>, HostError> {
+        let mut instances = Vec::new();
+        for reference in Target::references(&self.commands.references, &self.spec.images) {
+            if let Some(image) = pins::meaning(self.engine, &reference).await? {
+                instances.push(Instance {
+                    name: self.service(),
+                    service: self.service(),
+                    image: reference.to_string(),
+                    digest: image.digest.unwrap_or(image.id).to_string(),
+                    state: "pinned".to_owned(),
+                });
+            }
+        }
+        Ok(instances)
+    }
+
+    async fn survey(&self) -> Vec<Finding> {
+        let run = check("run", &self.commands.run);
+        run.into_iter()
+            .chain(self.commands.rollback.as_ref().and_then(|rollback| check("rollback", rollback)))
+            .collect()
+    }
+}
+
+/// What there is to look at of a program that has ended well: only the project's own probe.
+struct Nothing;
+
+#[async_trait]
+impl Subject for Nothing {
+    async fn look(&mut self) -> Result<Look, HostError> {
+        Ok(Look::Good(Vec::new()))
+    }
+
+    async fn evidence(&self) -> Vec<crate::deploy::event::Evidence> {
+        Vec::new()
+    }
+}

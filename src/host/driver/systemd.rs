@@ -1,0 +1,221 @@
+//! Drives units of systemd: their jobs, one after the other, and the references that they look images up by.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::Driver;
+use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
+use crate::host::docker::Engine;
+use crate::host::survey::Finding;
+use crate::host::systemd::{Bus, Verb};
+use crate::host::units::{UnitFacts, Units, evidence};
+use crate::host::watch::Watch;
+use crate::host::{HostError, Narrator, pins, quadlet};
+use crate::lanes::Lease;
+use crate::model::{ImageReference, LocalImage, Repository, UnitName};
+
+/// The units of one project.
+pub(crate) struct SystemdDriver<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) spec: &'a ProjectSpec,
+    pub(crate) systemd: &'a Systemd,
+}
+
+impl SystemdDriver<'_> {
+    /// Those of the units that are called `services`, in the project's order.
+    fn units(&self, services: &[String]) -> Vec<UnitName> {
+        let is_named = |unit: &&UnitName| services.iter().any(|service| service == unit.as_str());
+        self.systemd.units.iter().filter(is_named).map(UnitName::started).collect()
+    }
+
+    fn files(&self) -> Vec<&UnitName> {
+        self.systemd.units.iter().filter(|unit| unit.is_quadlet()).collect()
+    }
+
+    fn references(&self, repositories: &[Repository]) -> Vec<ImageReference> {
+        Target::references(&self.systemd.references, repositories)
+    }
+
+    /// The image that `unit` would be started from.
+    async fn pinned(&self, unit: &UnitName, reference: &ImageReference) -> Result<Option<LocalImage>, HostError> {
+        if unit.is_quadlet() {
+            return quadlet::pinned(unit, reference.repository());
+        }
+        pins::meaning(self.engine, reference).await
+    }
+
+    /// What has to be asked of a unit so that it takes over what is new.
+    fn verb(&self, facts: &UnitFacts) -> Verb {
+        let is_up = matches!(facts.active.as_str(), "active" | "reloading");
+        match self.systemd.action {
+            // What does not run has nothing to reload.
+            Action::Reload if is_up => Verb::Reload,
+            Action::Reload => Verb::Start,
+            Action::ReloadOrRestart => Verb::ReloadOrRestart,
+            Action::Restart => Verb::Restart,
+        }
+    }
+
+    /// The failure of a job, with the unit's journal.
+    async fn explain(&self, bus: &Bus, unit: &UnitName, error: HostError) -> HostError {
+        match bus.facts(unit).await {
+            Ok(facts) => {
+                let reason = format!("{error}; {unit} is {}", facts.state_words());
+                HostError::Unhealthy { reason, evidence: vec![evidence(&facts).await] }
+            }
+            Err(_) => error,
+        }
+    }
+}
+
+#[async_trait]
+impl Driver for SystemdDriver<'_> {
+    fn directory(&self) -> &Path {
+        Path::new("/")
+    }
+
+    async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
+        let bus = Bus::connect().await?;
+        let mut services = Vec::new();
+        for unit in &self.systemd.units {
+            let facts = bus.facts(&unit.started()).await?;
+            if let Some(reason) = facts.unusable() {
+                let reason = if unit.is_quadlet() { quadlet::not_made(unit) } else { reason };
+                return Err(HostError::Target { reason });
+            }
+            for reference in self.references(repositories) {
+                let pinned = self.pinned(unit, &reference).await?;
+                let container = pinned.clone().filter(|_| !facts.is_out_of_service());
+                services.push(Service {
+                    name: unit.to_string(),
+                    reference,
+                    active: pinned.is_none() && facts.works(),
+                    container: container.map(|image| Container { image, working: facts.works() }),
+                    pinned,
+                });
+            }
+        }
+        Ok(Snapshot { services })
+    }
+
+    async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
+        pins::pin(self.engine, reference, source).await?;
+        let files = self.files();
+        for unit in &files {
+            quadlet::pin(unit, reference, source)?;
+        }
+        if !files.is_empty() {
+            Bus::connect().await?.reload_units().await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        _lease: &Lease,
+        services: &[String],
+        change: &Change,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let bus = Bus::connect().await?;
+        for unit in self.units(services) {
+            let verb = self.verb(&bus.facts(&unit).await?);
+            narrator.say(&format!("{} {unit}", verb.as_str()));
+            match bus.job(verb, &unit).await {
+                Ok(()) => {}
+                // Whether it must come up is asked by the next step: what had failed before fails again.
+                Err(error) if change.back && verb != Verb::Reload => narrator.say(&error.to_string()),
+                Err(error) => return Err(self.explain(&bus, &unit, error).await),
+            }
+        }
+        Ok(())
+    }
+
+    async fn await_healthy(&self, services: &[String], _expected: &[Expected]) -> Result<(), HostError> {
+        let bus = Bus::connect().await?;
+        let units = Units {
+            bus: &bus,
+            units: self.units(services),
+            started: self.systemd.action == Action::Restart,
+            first: Vec::new(),
+            last: Vec::new(),
+        };
+        Watch { subject: units, health: &self.spec.health, directory: self.directory() }.until_healthy().await
+    }
+
+    async fn withdraw(
+        &self,
+        lease: &Lease,
+        services: &[String],
+        unpin: &[ImageReference],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let bus = Bus::connect().await?;
+        for unit in self.units(services).iter().rev() {
+            narrator.say(&format!("stop {unit}"));
+            bus.job(Verb::Stop, unit).await?;
+        }
+        for reference in unpin {
+            self.engine.unpin(lease.project(), reference).await?;
+        }
+        let files = self.files();
+        if !unpin.is_empty() && !files.is_empty() {
+            files.into_iter().try_for_each(quadlet::unpin)?;
+            bus.reload_units().await?;
+        }
+        Ok(())
+    }
+
+    async fn observe(&self) -> Result<Vec<Instance>, HostError> {
+        let bus = Bus::connect().await?;
+        let mut instances = Vec::new();
+        for unit in &self.systemd.units {
+            let facts = bus.facts(&unit.started()).await?;
+            for reference in self.references(&self.spec.images) {
+                let Some(image) = self.pinned(unit, &reference).await? else { continue };
+                instances.push(Instance {
+                    name: facts.name.to_string(),
+                    service: unit.to_string(),
+                    image: reference.to_string(),
+                    digest: image.digest.unwrap_or(image.id).to_string(),
+                    state: facts.state_words(),
+                });
+            }
+        }
+        Ok(instances)
+    }
+
+    async fn survey(&self) -> Vec<Finding> {
+        let bus = match Bus::connect().await {
+            Ok(bus) => bus,
+            Err(error) => return vec![Finding::error(error.to_string())],
+        };
+        let mut findings = Vec::new();
+        for unit in &self.systemd.units {
+            let facts = match bus.facts(&unit.started()).await {
+                Ok(facts) => facts,
+                Err(error) => {
+                    findings.push(Finding::error(error.to_string()));
+                    continue;
+                }
+            };
+            if unit.is_quadlet() {
+                findings.extend(quadlet::survey(unit).into_iter().map(Finding::error));
+            }
+            match facts.unusable() {
+                Some(_) if unit.is_quadlet() => findings.push(Finding::error(quadlet::not_made(unit))),
+                Some(why) => findings.push(Finding::error(why)),
+                None if self.systemd.action == Action::Reload && !facts.can_reload => {
+                    let what =
+                        format!("{unit} cannot be reloaded: give it an ExecReload=, or let `action` be \"restart\"");
+                    findings.push(Finding::error(what));
+                }
+                None => {}
+            }
+        }
+        findings
+    }
+}

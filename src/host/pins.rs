@@ -1,0 +1,31 @@
+//! What references mean on this host: a local tag that compose files, units and programs look images up by.
+
+use super::HostError;
+use super::docker::Engine;
+use crate::deploy::plan::Source;
+use crate::model::{ImageReference, LocalImage};
+
+/// What `reference` means now.
+pub(crate) async fn meaning(engine: &Engine, reference: &ImageReference) -> Result<Option<LocalImage>, HostError> {
+    match engine.image(&reference.to_string()).await? {
+        Some(image) => Ok(Some(engine.local(&image, reference.repository()).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Lets `reference` mean `source`.
+pub(crate) async fn pin(engine: &Engine, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
+    let operation = || format!("pin {reference} to {source}");
+    let Some(image) = engine.image_of(source).await? else {
+        return Err(HostError::Engine { operation: operation(), reason: "the image is not on this host".to_owned() });
+    };
+    let (repository, tag) = (reference.repository().to_string(), reference.tag().unwrap_or("latest"));
+    engine.tag(&image.id, &repository, tag).await?;
+    match engine.image(&reference.to_string()).await? {
+        Some(found) if found.id == image.id => Ok(()),
+        found => {
+            let found = found.map_or_else(|| "nothing".to_owned(), |image| image.id.to_string());
+            Err(HostError::Engine { operation: operation(), reason: format!("it means {found} all the same") })
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Speaks to systemd over the system bus: starts jobs and awaits their results, and reads what a unit is.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use zbus::connection::Builder;
+use zbus::message::{Body, Type};
+use zbus::{Connection, DynamicType, Error, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, fdo};
+
+use super::HostError;
+use super::units::UnitFacts;
+use crate::model::UnitName;
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const ROOT: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
+/// systemd answers from memory. Only reading all units anew takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to systemd. It is made when it is needed, and ends with what it was made for: so nothing wakes up when
+/// nothing happens.
+pub(crate) struct Bus(Connection);
+
+/// A job of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Start,
+    Restart,
+    Reload,
+    ReloadOrRestart,
+    Stop,
+}
+
+impl Verb {
+    /// What it is called on the bus.
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Start => "StartUnit",
+            Self::Restart => "RestartUnit",
+            Self::Reload => "ReloadUnit",
+            Self::ReloadOrRestart => "ReloadOrRestartUnit",
+            Self::Stop => "StopUnit",
+        }
+    }
+
+    /// What people call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::ReloadOrRestart => "reload-or-restart",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl Bus {
+    /// Connects to the system bus, at its usual address.
+    pub(crate) async fn connect() -> Result<Self, HostError> {
+        let connected = Builder::system().method_timeout(PATIENCE).build().await;
+        connected.map(Self).map_err(|error| HostError::Unit {
+            operation: "reach systemd over the system bus".to_owned(),
+            reason: format!("{error}: units need a host that runs systemd and dbus"),
+        })
+    }
+
+    /// Starts a job and waits for its result. One that replaces another's job is waited for all the same.
+    pub(crate) async fn job(&self, verb: Verb, unit: &UnitName) -> Result<(), HostError> {
+        let operation = || format!("{} {unit}", verb.as_str());
+        let failed = |error: Error| refused(&operation(), &error);
+        // Signals are sent only where somebody asked for them, and a job may be over before its name is known.
+        self.manager("Subscribe", &()).await.map_err(failed)?;
+        let mut removals = removals(&self.0).await.map_err(failed)?;
+        let answer = self.manager(verb.method(), &(unit.as_str(), "replace")).await.map_err(failed)?;
+        let job: OwnedObjectPath = answer.deserialize().map_err(failed)?;
+        while let Some(message) = removals.next().await {
+            let body = message.map_err(failed)?.body();
+            let (_, removed, _, result): (u32, OwnedObjectPath, String, String) = body.deserialize().map_err(failed)?;
+            if removed == job {
+                return match result.as_str() {
+                    "done" | "skipped" => Ok(()),
+                    result => Err(HostError::Unit { operation: operation(), reason: in_words(result) }),
+                };
+            }
+        }
+        Err(HostError::Unit { operation: operation(), reason: "the system bus was closed".to_owned() })
+    }
+
+    /// Has systemd read all units anew.
+    pub(crate) async fn reload_units(&self) -> Result<(), HostError> {
+        let reloaded = self.manager("Reload", &()).await;
+        reloaded.map(drop).map_err(|error| refused("have systemd read its units anew", &error))
+    }
+
+    /// What the unit is now.
+    pub(crate) async fn facts(&self, unit: &UnitName) -> Result<UnitFacts, HostError> {
+        let read = async {
+            let answer = self.manager("LoadUnit", &unit.as_str()).await?;
+            let path: OwnedObjectPath = answer.deserialize()?;
+            let mut facts = UnitFacts {
+                name: unit.clone(),
+                load: self.get(&path, UNIT, "LoadState").await?,
+                active: self.get(&path, UNIT, "ActiveState").await?,
+                sub: self.get(&path, UNIT, "SubState").await?,
+                can_reload: self.get(&path, UNIT, "CanReload").await?,
+                invocation: hex(&self.get::<Vec<u8>>(&path, UNIT, "InvocationID").await?),
+                ..UnitFacts::new(unit.clone())
+            };
+            if unit.as_str().ends_with(".service") {
+                facts.kind = self.get(&path, SERVICE, "Type").await?;
+                facts.result = self.get(&path, SERVICE, "Result").await?;
+                facts.restarts = self.get(&path, SERVICE, "NRestarts").await?;
+                facts.exit_code = self.get(&path, SERVICE, "ExecMainStatus").await?;
+            }
+            Ok(facts)
+        };
+        read.await.map_err(|error| refused(&format!("look at {unit}"), &error))
+    }
+
+    async fn get<T>(&self, path: &OwnedObjectPath, interface: &str, property: &str) -> Result<T, Error>
+    where
+        T: TryFrom<OwnedVariant>,
+        T::Error: Into<Error>,
+    {
+        let asked = self.0.call_method(Some(SYSTEMD), path, Some(PROPERTIES), "Get", &(interface, property)).await?;
+        let value: OwnedVariant = asked.body().deserialize()?;
+        T::try_from(value).map_err(Into::into)
+    }
+
+    async fn manager(&self, method: &str, body: &(impl serde::Serialize + DynamicType + Sync)) -> Result<Body, Error> {
+        Ok(self.0.call_method(Some(SYSTEMD), ROOT, Some(MANAGER), method, body).await?.body())
+    }
+}
+
+/// Every job that comes to its end.
+async fn removals(connection: &Connection) -> Result<MessageStream, Error> {
+    let rule = MatchRule::builder().msg_type(Type::Signal).sender(SYSTEMD).interface(MANAGER).member("JobRemoved");
+    let rule = rule.build()?;
+    MessageStream::for_match_rule(rule, connection, None).await
+}
+
+/// What systemd answered instead of doing it, and the mend where it is known.
+fn refused(operation: &str, error: &Error) -> HostError {
+    let is_forbidden = match error {
+        Error::FDO(error) => matches!(
+            **error,
+            fdo::Error::AccessDenied(_) | fdo::Error::AuthFailed(_) | fdo::Error::InteractiveAuthorizationRequired(_)
+        ),
+        _ => false,
+    };
+    let said = match error {
+        Error::MethodError(_, Some(said), _) => said.clone(),
+        other => other.to_string(),
+    };
+    let reason = if is_forbidden {
+        format!("{said}: this user may not do that; install the rule that `windlass polkit` prints, or run as root")
+    } else {
+        said
+    };
+    HostError::Unit { operation: operation.to_owned(), reason }
+}
+
+/// A job's result, for people.
+fn in_words(result: &str) -> String {
+    match result {
+        "failed" => "its job failed".to_owned(),
+        "timeout" => "it was not ready in time (TimeoutStartSec=)".to_owned(),
+        "dependency" => "a unit that it needs failed".to_owned(),
+        "canceled" => "somebody cancelled its job, or another one took its place".to_owned(),
+        "assert" | "invalid" | "unsupported" => format!("systemd cannot do that with it ({result})"),
+        other => format!("its job ended with {other:?}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
