@@ -77,6 +77,9 @@ fn the_example_of_a_project_states_every_key_with_its_default() {
     assert_names_all::<raw::Key>(&shop["keys"][0]);
     assert_names_all::<raw::Scope>(&shop["keys"][0]["scope"]);
     assert_names_all::<raw::Compose>(&shop["compose"]);
+    assert_names_all::<raw::Systemd>(&shop["systemd"]);
+    assert_names_all::<raw::Command>(&shop["command"]);
+    assert_names_all::<raw::Lifecycle>(&shop["lifecycle"]);
     assert_names_all::<raw::Health>(&shop["health"]);
 
     let stated: raw::ProjectFile = toml::from_str(&text).unwrap();
@@ -84,10 +87,17 @@ fn the_example_of_a_project_states_every_key_with_its_default() {
     let [key] = &*stated.keys else { panic!("one key is an example, more are a pattern") };
     assert_eq!(key.scope, raw::Scope::default());
     let examples = stated.health.clone();
+    let (systemd, command) = (stated.systemd.clone().unwrap(), stated.command.clone().unwrap());
+    assert_eq!(systemd.action, raw::Systemd::default().action);
+    assert_eq!(command.deadline, raw::Command::default().deadline);
+    assert_eq!(stated.lifecycle.deadline, raw::Lifecycle::default().deadline);
     let default = raw::Project {
         images: stated.images.clone(),
         keys: stated.keys.clone(),
         compose: stated.compose.clone(),
+        systemd: Some(systemd),
+        command: Some(command),
+        lifecycle: stated.lifecycle.clone(),
         health: raw::Health {
             http: examples.http,
             tcp: examples.tcp,

@@ -429,7 +429,7 @@ compose = {}
 health.command = []
 "#), @r#"
 projects.d/shop.toml:2:11: projects.shop: needs at least one image, such as images = ["ghcr.io/acme/shop"]
-projects.d/shop.toml:2:11: projects.shop: needs a table [projects.shop.compose] that says how to put it into service
+projects.d/shop.toml:2:11: projects.shop: needs a table that says how to put it into service: one of [projects.shop.compose], [projects.shop.systemd], [projects.shop.command]
 projects.d/shop.toml:3:11: projects.site: needs at least one image, such as images = ["ghcr.io/acme/shop"]
 projects.d/shop.toml:6:16: projects.site.health: is one of `http`, `tcp` and `command`, not several
 projects.d/shop.toml:9:11: projects.site.health.command: "true" is not an absolute path: no shell looks for it

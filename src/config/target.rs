@@ -143,3 +143,96 @@ impl ProjectReader<'_> {
 fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testbed::Testbed;
+    use super::*;
+    use crate::deploy::spec::Action;
+
+    fn with(table: &str) -> Testbed {
+        let head = "[projects.site]\nimages = ['r.io/site', 'r.io/other']\nkeys = []\n";
+        Testbed::new().project(&format!("{head}{table}"))
+    }
+
+    fn spec(table: &str) -> crate::deploy::spec::ProjectSpec {
+        let key = "[[projects.site.keys]]\nid = 'ci'\nscheme = 'github'\nsecret_file = 'ci.key'\n";
+        let head = "[projects.site]\nimages = ['r.io/site', 'r.io/other']\n";
+        let testbed = Testbed::new().key("ci.key").project(&format!("{head}{table}\n{key}"));
+        (*testbed.settings(&[]).projects[&"site".parse().unwrap()].spec).clone()
+    }
+
+    #[test]
+    fn every_key_of_a_target_reaches_its_place() {
+        let found = spec(
+            "[projects.site.systemd]\nunits = ['a@1.service', 'b.service']\naction = 'reload-or-restart'\nreferences = ['r.io/site:live']",
+        );
+        let Target::Systemd(systemd) = found.target else { panic!("{:?}", found.target) };
+        assert_eq!(
+            format!("{:?} {:?}", systemd.units, systemd.references),
+            "[a@1.service, b.service] [r.io/site:live]"
+        );
+        assert_eq!(systemd.action, Action::ReloadOrRestart);
+
+        let found = spec("[projects.site.command]\nrun = ['/bin/a', 'b']\nrollback = ['/bin/c']\ndeadline = '10s'");
+        let Target::Command(commands) = found.target else { panic!("{:?}", found.target) };
+        let line = |words: &[&str]| CommandLine {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            deadline: Duration::from_secs(10),
+        };
+        assert_eq!((commands.run, commands.rollback), (line(&["/bin/a", "b"]), Some(line(&["/bin/c"]))));
+
+        let found = spec(
+            "systemd.unit = 'a.service'\n[projects.site.lifecycle]\nbefore = ['/bin/a', 'b']\non_failure = ['/bin/c']\ndeadline = '10s'",
+        );
+        let lifecycle =
+            Lifecycle { before: Some(line(&["/bin/a", "b"])), after: None, on_failure: Some(line(&["/bin/c"])) };
+        assert_eq!(found.lifecycle, lifecycle);
+        assert_eq!(found.longest(), found.timeout * 2 + Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_target_is_told() {
+        for (table, expected) in [
+            (
+                "compose.directory = '/'\nsystemd.unit = 'a.service'",
+                "projects.d/shop.toml:1:11: projects.site: is put into service in one way: [projects.site.compose] or [projects.site.systemd], not both",
+            ),
+            (
+                "systemd.unit = 'site'",
+                "projects.d/shop.toml:4:16: projects.site.systemd.unit: \"site\" names no type of unit: write it in full, such as \"site.service\"",
+            ),
+            ("systemd.unit = '../site.service'", "is not the name of a unit"),
+            ("systemd.unit = 'app@.service'", "is a template: name an instance of it, such as \"app@blue.service\""),
+            ("systemd.units = ['a.service', 'a.service']", "projects.site.systemd.units: a.service stands there twice"),
+            (
+                "systemd = { unit = 'a.service', units = ['b.service'] }",
+                "projects.site.systemd: names its units with `unit` or with `units`, not with both",
+            ),
+            ("systemd = {}", "projects.site.systemd: needs a unit, such as unit = \"site.service\""),
+            (
+                "systemd = { unit = 'a.service', action = 'start' }",
+                "\"start\" is not one of restart, reload, reload-or-restart",
+            ),
+            (
+                "systemd = { unit = 'a.service', references = ['r.io/third:live'] }",
+                "projects.site.systemd.references[0]: r.io/third is not among the images of this project",
+            ),
+            ("systemd.unit = 'a.container'", "names a `.container`, which has one image"),
+            ("command.run = ['restart']", "projects.site.command.run: \"restart\" is not an absolute path"),
+            ("command = {}", "projects.site.command: needs a program, such as run = [\"/usr/local/bin/restart-shop\"]"),
+            (
+                "compose.directory = '/'\nlifecycle.before = []",
+                "projects.site.lifecycle.before: needs a program, such as before = [\"/usr/bin/true\"]",
+            ),
+            (
+                "compose.directory = '/'\nlifecycle.befor = []",
+                "projects.site.lifecycle.befor: unknown key; did you mean `before`?",
+            ),
+        ] {
+            let problems = with(table).problems();
+            assert!(problems.contains(expected), "{table}:\n{problems}");
+            assert_eq!(problems.lines().filter(|line| !line.starts_with("warning")).count(), 1, "{table}:\n{problems}");
+        }
+    }
+}
