@@ -22,9 +22,9 @@ lint: ## formatting, clippy and documentation, without a warning left
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 
-test: ## every test; sets up what they need: an engine, Compose, a registry
+test: ## every test; sets up what they need: an engine, Compose, a registry, hosts with systemd
 	scripts/setup
-	$(engine); cargo test --locked --no-fail-fast -- $$(tests/engine/left-out default)
+	$(engine); scripts/systemd-host image; cargo test --locked --no-fail-fast -- $$(tests/engine/left-out default)
 
 test-fast: ## the tests that need no engine
 	cargo test --locked --no-fail-fast --lib --test it

@@ -115,3 +115,11 @@ impl Answer {
         deployment
     }
 }
+
+/// A key of 64 hexadecimal digits as windlass reads it from a file.
+pub fn key_text(hex: &str) -> String {
+    use base64::Engine as _;
+    let byte = |index: usize| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..32).map(byte).collect();
+    format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+}

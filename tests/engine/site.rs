@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::engine::{Container, Engine};
-use crate::hook::{Answer, Hook};
+use crate::hook::{Answer, Hook, key_text};
 use crate::image::Image;
 use crate::program::{Output, Program, Running, eventually};
 use crate::registry::{Published, Registry, docker_login};
@@ -71,7 +71,7 @@ impl Site {
             own_registry,
         };
         site.compose(services);
-        site.secret("ci.key", &site.key_text());
+        site.secret("ci.key", &key_text(&site.key));
         site.secret("registry.password", PASSWORD);
         site.configure("", "");
         site.project(&["app"], "");
@@ -353,13 +353,6 @@ impl Site {
 
     fn registry(&self) -> &Registry {
         self.own_registry.as_deref().unwrap_or(&Run::get().registry)
-    }
-
-    fn key_text(&self) -> String {
-        use base64::Engine as _;
-        let bytes: Vec<u8> =
-            (0..32).map(|index| u8::from_str_radix(&self.key[2 * index..2 * index + 2], 16).unwrap()).collect();
-        format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
     }
 }
 
