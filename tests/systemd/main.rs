@@ -31,3 +31,5 @@ mod run;
 mod host;
 
 mod boot;
+mod commands;
+mod units;
