@@ -1,4 +1,4 @@
-//! `windlass init`: from a compose directory to a working hook. Writes a project file and a key, and nothing else.
+//! `windlass init`: from a compose directory or a unit to a working hook. Writes a project file and a key, and nothing else.
 
 mod choose;
 mod files;
@@ -16,11 +16,11 @@ use super::output::Output;
 use super::{Global, client};
 use crate::config::{self, Settings};
 use crate::daemon;
-use crate::model::{Clock, ProjectName, Repository};
+use crate::model::{Clock, ProjectName, Repository, UnitName};
 
 use choose::Choice;
 use files::Files;
-use project_file::ProjectFile;
+use project_file::{ProjectFile, Target};
 use report::{Made, Report};
 
 /// What a project's timeout is when its file does not say.
@@ -28,27 +28,31 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 /// Where windlass listens when config.toml does not say.
 const LISTEN: &str = "127.0.0.1:9010";
 
-/// Which project, and where its compose files are.
+/// Which project, and what puts it into service.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sudo windlass init shop --compose /srv/shop
+  sudo windlass init site --unit site.service --image ghcr.io/acme/site
   sudo windlass --url https://deploy.example.com init shop --compose /srv/shop --ci github
   windlass --url https://deploy.example.com init shop --ci gitlab     for a project that is there already")]
 pub(super) struct Args {
     /// The name that the project shall have
     project: ProjectName,
     /// The directory of its compose files
-    #[arg(long, value_name = "DIR", required_unless_present = "ci")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["unit", "ci"])]
     compose: Option<PathBuf>,
+    /// The unit of systemd that runs it, such as site.service; then --image says what
+    #[arg(long, value_name = "UNIT", conflicts_with = "compose", requires = "images")]
+    unit: Option<UnitName>,
     /// A repository that may be deployed; what the compose files use when it is not given
-    #[arg(long = "image", value_name = "REPOSITORY", requires = "compose")]
+    #[arg(id = "images", long = "image", value_name = "REPOSITORY")]
     images: Vec<Repository>,
     /// Where the configuration is, when it is not where config.toml is
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Print what to paste into github, gitlab, circleci, jenkins, teamcity, shell, or all; without --compose, nothing
-    /// else is done
+    /// Print what to paste into github, gitlab, circleci, jenkins, teamcity, shell, or all; without --compose and
+    /// --unit, nothing else is done
     #[arg(long, value_name = "CI", value_parser = snippet::named)]
     ci: Option<snippet::Named>,
 }
@@ -72,16 +76,17 @@ pub(super) fn run(args: Args, global: &Global, output: &mut Output) -> Result<Ex
         listen: client::setting(&config, "listen").unwrap_or_else(|| LISTEN.to_owned()),
         made: None,
     };
-    match args.compose {
-        None => look_up(&mut report, &config)?,
-        Some(compose) => make(&mut report, files, &compose)?,
+    match (args.compose, args.unit) {
+        (Some(compose), _) => make_of_compose(&mut report, files, &compose)?,
+        (None, Some(unit)) => make(&mut report, files, &Target::Unit(&unit), Vec::new())?,
+        (None, None) => look_up(&mut report, &config)?,
     }
     report.print(args.ci.as_ref().map(snippet::Named::all), output);
     Ok(Exit::Succeeded)
 }
 
-/// Writes the files of a new project.
-fn make(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure> {
+/// Makes a project of a compose directory.
+fn make_of_compose(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure> {
     let project = &report.project;
     files.must_be_new(project)?;
     let compose =
@@ -90,11 +95,22 @@ fn make(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure
     if report.images.is_empty() {
         Choice { images: report.images, left_out } = images_of(project, &compose)?;
     }
+    make(report, files, &Target::Compose(&compose), left_out)
+}
+
+/// Writes the files of a new project.
+fn make(
+    report: &mut Report,
+    files: Files,
+    target: &Target<'_>,
+    left_out: Vec<(String, String)>,
+) -> Result<(), Failure> {
+    files.must_be_new(&report.project)?;
     let text = ProjectFile {
         project: &report.project,
         images: &report.images,
         left_out: &left_out,
-        compose: &compose,
+        target,
         key_file: &files.key_name,
     }
     .text();
@@ -127,7 +143,7 @@ fn look_up(report: &mut Report, config: &Path) -> Result<(), Failure> {
     })?;
     let Some(known) = settings.projects.get(project) else {
         return Err(Failure::new(Exit::Refused, format!("there is no project {project}"), "no file names it")
-            .mend(format!("make it: windlass init {project} --compose DIR")));
+            .mend(format!("make it: windlass init {project} --compose DIR, or --unit UNIT")));
     };
     report.images.clone_from(&known.spec.images);
     report.timeout = known.spec.timeout;

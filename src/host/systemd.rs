@@ -62,8 +62,13 @@ impl Verb {
 impl Bus {
     /// Connects to the system bus, at its usual address.
     pub(crate) async fn connect() -> Result<Self, HostError> {
-        let connected = Builder::system().method_timeout(PATIENCE).build().await;
-        connected.map(Self).map_err(|error| HostError::Unit {
+        let connected = async {
+            let bus = Self(Builder::system().method_timeout(PATIENCE).build().await?);
+            // Signals are sent only where somebody asked for them; to ask twice is an error.
+            bus.manager("Subscribe", &()).await?;
+            Ok(bus)
+        };
+        connected.await.map_err(|error: Error| HostError::Unit {
             operation: "reach systemd over the system bus".to_owned(),
             reason: format!("{error}: units need a host that runs systemd and dbus"),
         })
@@ -73,8 +78,7 @@ impl Bus {
     pub(crate) async fn job(&self, verb: Verb, unit: &UnitName) -> Result<(), HostError> {
         let operation = || format!("{} {unit}", verb.as_str());
         let failed = |error: Error| refused(&operation(), &error);
-        // Signals are sent only where somebody asked for them, and a job may be over before its name is known.
-        self.manager("Subscribe", &()).await.map_err(failed)?;
+        // Listened for from before it is started: a job may be over before its name is known.
         let mut removals = removals(&self.0).await.map_err(failed)?;
         let answer = self.manager(verb.method(), &(unit.as_str(), "replace")).await.map_err(failed)?;
         let job: OwnedObjectPath = answer.deserialize().map_err(failed)?;

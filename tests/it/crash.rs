@@ -2,6 +2,7 @@
 //! next start every deployment reaches its outcome by itself, and what runs and what is pinned is one whole release.
 
 use windlass::auth::Scheme;
+use windlass::deploy::event::Outcome;
 use windlass::model::Digest;
 
 use crate::daemon::{Caller, Home, send};
@@ -28,6 +29,22 @@ fn home() -> Home {
         home.world.publish(&format!("r.io/{image}:v2"), &format!("{image} v2"));
     }
     home
+}
+
+/// The same with programs around each deployment: a step more on the way forward, and one at the end.
+fn home_with_programs() -> Home {
+    let home = home();
+    let around =
+        "lifecycle = { before = [\"/bin/before\"], after = [\"/bin/after\"], on_failure = [\"/bin/failure\"] }";
+    home.project_with("shop", &IMAGES, around);
+    home
+}
+
+/// What the program at the end was told, repetitions left out: it may be run again after a crash.
+fn told(home: &Home) -> Vec<Outcome> {
+    let mut told: Vec<Outcome> = home.world.state().concluded.iter().map(|(_, end)| end.outcome).collect();
+    told.dedup();
+    told
 }
 
 fn release(version: &str) -> [Option<Digest>; 2] {
@@ -88,6 +105,24 @@ async fn a_bad_release_killed_at_any_moment_leaves_the_one_before_in_service() {
         assert_eq!(killed_at(&home, trap, true).await, "rolled_back", "{trap:?}");
         assert_eq!(runs(&home), release("v1"), "{trap:?}");
         assert_eq!(pinned(&home), release("v1"), "{trap:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_with_programs_around_it_ends_the_same_and_they_are_told() {
+    let around = FORWARD + 2;
+    for trap in every_moment(around) {
+        let home = home_with_programs();
+        assert_eq!(killed_at(&home, trap, false).await, "succeeded", "{trap:?}");
+        assert_eq!((runs(&home), pinned(&home)), (release("v2"), release("v2")), "{trap:?}");
+        assert_eq!(told(&home), [Outcome::Succeeded], "{trap:?}");
+    }
+    for trap in every_moment(around + BACK) {
+        let home = home_with_programs();
+        home.world.state().manners.insert(Digest::of(b"web v2"), Manner::Unhealthy);
+        assert_eq!(killed_at(&home, trap, true).await, "rolled_back", "{trap:?}");
+        assert_eq!((runs(&home), pinned(&home)), (release("v1"), release("v1")), "{trap:?}");
+        assert_eq!(told(&home), [Outcome::Succeeded, Outcome::RolledBack], "{trap:?}");
     }
 }
 

@@ -15,6 +15,7 @@ mod daemon;
 mod flow;
 mod hook;
 mod house;
+mod lifecycle;
 mod operators;
 mod raw;
 mod reading;

@@ -357,6 +357,7 @@ impl Host for World {
     ) -> Result<(), HostError> {
         let command = match end.outcome {
             Outcome::Succeeded => &spec.lifecycle.after,
+            Outcome::Cancelled => &None,
             _ => &spec.lifecycle.on_failure,
         };
         let Some(command) = command else { return Ok(()) };

@@ -126,7 +126,7 @@ fn a_unit_that_restarts_in_a_loop_is_rolled_back_with_its_journal() {
 #[test]
 fn a_unit_that_does_not_notify_in_time_is_rolled_back() {
     let host = host("[projects.{name}.systemd]\nunit = \"late.service\"\n");
-    let script = "#!/bin/sh\ndocker run --rm {repo}/app:latest | tee /var/lib/late\n\
+    let script = "#!/bin/sh\ndocker run --rm --network none {repo}/app:latest | tee /var/lib/late\n\
                   grep -q good /var/lib/late && systemd-notify --ready\nexec sleep infinity\n";
     host.write_as("/usr/local/bin/late", "755", script);
     let service = "[Service]\nType=notify\nNotifyAccess=all\nTimeoutStartSec=5\nExecStart=/usr/local/bin/late\n";
@@ -145,7 +145,7 @@ fn a_unit_that_does_not_notify_in_time_is_rolled_back() {
 fn oneshot_forking_and_template_units_are_restarted_in_their_order() {
     let units = "units = [\"once.service\", \"stays.service\", \"app@blue.service\", \"fork.service\"]";
     let host = host(&format!("[projects.{{name}}.systemd]\n{units}\n"));
-    let script = "#!/bin/sh\nset -e\necho \"$1 $(docker run --rm {repo}/app:latest)\" >>/var/lib/order\n";
+    let script = "#!/bin/sh\nset -e\necho \"$1 $(docker run --rm --network none {repo}/app:latest)\" >>/var/lib/order\n";
     host.write_as("/usr/local/bin/note", "755", script);
     unit(&host, "once.service", "[Service]\nType=oneshot\nExecStart=/usr/local/bin/note once\n");
     let stays = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/bin/note stays\n";

@@ -57,6 +57,21 @@ fn what_is_written_is_loaded_and_never_overwritten() {
 }
 
 #[test]
+fn a_unit_becomes_a_project_when_its_image_is_named() {
+    let home = Home::new();
+    let missing = Windlass::on(&home).run(&["init", "site", "--unit", "site.service"]);
+    assert!(missing.code == 2 && missing.err.contains("--image"), "{missing:?}");
+    let template = Windlass::on(&home).run(&["init", "site", "--unit", "app@.service", "--image", "r.io/site"]);
+    assert!(template.code == 2 && template.err.contains("is a template"), "{template:?}");
+    let made = Windlass::on(&home).run(&["init", "site", "--unit", "site.service", "--image", "r.io/site"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let (settings, warnings) = home.settings().unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let site = &settings.projects[&"site".parse().unwrap()];
+    assert!(format!("{:?}", site.spec.target).contains("site.service"), "{:?}", site.spec.target);
+}
+
+#[test]
 fn the_images_are_those_of_the_compose_files_that_are_not_other_peoples() {
     let home = Home::new();
     let programs = programs();
