@@ -151,6 +151,18 @@ mod tests {
         .text();
         let (_, table) = text.split_once("secret_file").unwrap();
         insta::assert_snapshot!(table, @r#"
+         = "site-ci.key"
+
+        [projects.site.systemd]
+        unit = "app@blue.service"
+        # restart, reload or reload-or-restart:
+        # action = "restart"
+        # What the unit calls the image; on this host that name is the release. When this is not said:
+        # references = ["r.io/site:latest"]
+
+        # The unit's state and restarts are always watched. A check from outside proves more:
+        # [projects.site.health]
+        # http = "http://127.0.0.1:8080/health"
         "#);
     }
 }
