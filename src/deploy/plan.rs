@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::{Service, Snapshot};
-use crate::model::{Digest, ImageReference, LocalImage, PinnedImage};
+use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, Repository};
 
 /// All that will be done, in order. Also the dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,6 +217,14 @@ impl Source {
             Some(digest) => Self::Registry(reference.clone().pinned(digest.clone())),
             None => Self::Local(image.id.clone()),
         }
+    }
+}
+
+impl Source {
+    /// Whether it is known to be of `repository`. One of this host alone has none.
+    #[must_use]
+    pub fn is_of(&self, repository: &Repository) -> bool {
+        matches!(self, Self::Registry(image) if image.image.repository() == repository)
     }
 }
 

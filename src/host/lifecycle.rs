@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exec::{ExecError, Output, Run};
 use super::survey::Finding;
@@ -16,6 +17,9 @@ use crate::model::one_line;
 const KEPT: usize = 64 * 1024;
 /// An environment has no room for more, and nobody reads more.
 const LONGEST_REASON: usize = 1000;
+
+/// Of what it says, so many lines are written down.
+const TOLD_LINES: usize = 1000;
 
 /// What a program is told, all of it in its environment. Its names are part of what windlass promises.
 pub(crate) type Told = Vec<(&'static str, String)>;
@@ -85,7 +89,12 @@ pub(crate) async fn run(
     narrator: &Narrator,
 ) -> Result<(), HostError> {
     let Some((program, arguments)) = command.words.split_first() else { return Ok(()) };
-    let say = |line: &str| narrator.say(line);
+    let count = AtomicUsize::new(0);
+    let say = |line: &str| match count.fetch_add(1, Ordering::Relaxed) {
+        0..TOLD_LINES => narrator.say(line),
+        TOLD_LINES => narrator.say("(it says more, which is not written down)"),
+        _ => {}
+    };
     let run = Run {
         program,
         arguments,
@@ -249,6 +258,14 @@ pub(crate) mod tests {
         assert_eq!(result, Err("/bin/sh failed: not done within 1s; it said last: on my way".to_owned()));
         let missing = CommandLine { words: vec!["/no/such/program".to_owned()], deadline: Duration::from_secs(1) };
         assert_eq!(ran(&missing, &Told::new()).await.0, Err("/no/such/program failed: it does not exist".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_never_stops_talking_does_not_fill_the_journal() {
+        let (result, lines) = ran(&shell("seq 1 5000; exit 3", 10), &Told::new()).await;
+        assert_eq!(result, Err("/bin/sh failed: exit code 3: 4998; 4999; 5000".to_owned()));
+        assert_eq!(lines.len(), TOLD_LINES + 1);
+        assert!(lines[TOLD_LINES].contains("not written down"), "{}", lines[TOLD_LINES]);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::HostError;
 use super::docker::Engine;
-use crate::deploy::plan::Source;
+use crate::deploy::plan::{Expected, Source};
 use crate::model::{ImageReference, LocalImage};
 
 /// What `reference` means now.
@@ -28,4 +28,28 @@ pub(crate) async fn pin(engine: &Engine, reference: &ImageReference, source: &So
             Err(HostError::Engine { operation: operation(), reason: format!("it means {found} all the same") })
         }
     }
+}
+
+/// Whether what was released is what those references still mean: a unit or a program that pulls by itself, or tags,
+/// starts something else with the same name. The error says which one and what to do.
+pub(crate) async fn hold(
+    engine: &Engine,
+    references: &[ImageReference],
+    expected: &[Expected],
+) -> Result<(), HostError> {
+    for Expected { service, image } in expected {
+        let Some(wanted) = engine.image_of(image).await? else { continue };
+        for reference in references.iter().filter(|reference| image.is_of(reference.repository())) {
+            let found = engine.image(&reference.to_string()).await?;
+            if found.as_ref().is_none_or(|found| found.id != wanted.id) {
+                let found = found.map_or_else(|| "nothing".to_owned(), |image| image.id.to_string());
+                let reason = format!(
+                    "{reference} means {found} now, and not {image}: something moved the name; \
+                     {service} must not pull or tag it by itself"
+                );
+                return Err(HostError::Unhealthy { reason, evidence: Vec::new() });
+            }
+        }
+    }
+    Ok(())
 }

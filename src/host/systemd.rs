@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use zbus::connection::Builder;
 use zbus::message::{Body, Type};
-use zbus::{Connection, DynamicType, Error, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, fdo};
+use zbus::{Connection, DynamicType, Error, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 use super::HostError;
 use super::units::UnitFacts;
@@ -126,6 +126,20 @@ impl Bus {
         read.await.map_err(|error| refused(&format!("look at {unit}"), &error))
     }
 
+    /// The words of all commands of a service that start or reload it.
+    pub(crate) async fn words(&self, unit: &UnitName) -> Result<Vec<String>, HostError> {
+        let read = async {
+            let path: OwnedObjectPath = self.manager("LoadUnit", &unit.as_str()).await?.deserialize()?;
+            let mut words = Vec::new();
+            for property in ["ExecStartPre", "ExecStart", "ExecReload"] {
+                let commands: OwnedVariant = self.get(&path, SERVICE, property).await?;
+                collect_words(&commands, &mut words);
+            }
+            Ok(words)
+        };
+        read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
+    }
+
     async fn get<T>(&self, path: &OwnedObjectPath, interface: &str, property: &str) -> Result<T, Error>
     where
         T: TryFrom<OwnedVariant>,
@@ -146,6 +160,19 @@ async fn removals(connection: &Connection) -> Result<MessageStream, Error> {
     let rule = MatchRule::builder().msg_type(Type::Signal).sender(SYSTEMD).interface(MANAGER).member("JobRemoved");
     let rule = rule.build()?;
     MessageStream::for_match_rule(rule, connection, None).await
+}
+
+/// The lists of texts in a list of commands: a command is its path, its words, and what became of it.
+fn collect_words(value: &Variant<'_>, words: &mut Vec<String>) {
+    match value {
+        Variant::Array(items) => items.iter().for_each(|item| match item {
+            Variant::Str(word) => words.push(word.to_string()),
+            other => collect_words(other, words),
+        }),
+        Variant::Structure(fields) => fields.fields().iter().for_each(|field| collect_words(field, words)),
+        Variant::Variant(inner) => collect_words(inner, words),
+        _ => {}
+    }
 }
 
 /// What systemd answered instead of doing it, and the mend where it is known.

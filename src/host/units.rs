@@ -11,7 +11,7 @@ use super::health::{Mark, Verdict};
 use super::systemd::Bus;
 use super::watch::{LOG_LINES, Look, Subject};
 use crate::deploy::event::Evidence;
-use crate::model::{UnitName, one_line};
+use crate::model::{ImageReference, UnitName, one_line};
 
 /// So many restarts since the job, and it is a loop.
 const LOOP: u32 = 3;
@@ -37,7 +37,7 @@ pub(crate) struct UnitFacts {
     pub(crate) restarts: u32,
     pub(crate) exit_code: i32,
     pub(crate) can_reload: bool,
-    /// Another one each time that it is started; empty when it never was since the boot.
+    /// Another one each time that it is started; empty when systemd has forgotten it.
     pub(crate) invocation: String,
 }
 
@@ -60,12 +60,18 @@ impl UnitFacts {
         }
     }
 
-    /// Whether it does its work as far as one look can tell: it is up, or has done what it had to.
+    /// Whether it does its work as far as one look can tell: it is up, or has done what it had to. systemd forgets when
+    /// a oneshot has run, so each one that has not failed counts.
     pub(crate) fn works(&self) -> bool {
-        matches!(self.judge(0), Verdict::Good) && !self.invocation.is_empty()
+        matches!(self.judge(0), Verdict::Good)
     }
 
-    /// Whether it is neither up nor has failed, nor has done anything since the boot.
+    /// Whether it is up now.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading")
+    }
+
+    /// Whether it is neither up, nor has failed, nor has done what it had to.
     pub(crate) fn is_out_of_service(&self) -> bool {
         self.active == "inactive" && !self.works()
     }
@@ -115,6 +121,24 @@ impl UnitFacts {
     fn mark(&self) -> Mark {
         (self.name.to_string(), i64::from(self.restarts), self.invocation.clone())
     }
+}
+
+/// The first of `words` that names the repository of one of `references` by another tag or digest, where nothing names
+/// it as it is called here.
+pub(crate) fn misnamed(words: &[String], references: &[ImageReference]) -> Option<ImageReference> {
+    let named: Vec<ImageReference> =
+        words.iter().filter_map(|word| ImageReference::parse_familiar(word).ok()).collect();
+    let is_of = |named: &&ImageReference, reference: &ImageReference| named.repository() == reference.repository();
+    let of_ours = named.iter().filter(|named| references.iter().any(|reference| is_of(named, reference)));
+    let is_known = |named: &ImageReference| {
+        let own = references.iter().filter(|reference| reference.repository() == named.repository());
+        own.into_iter().any(|reference| words.iter().any(|word| is_called(word, reference)))
+    };
+    of_ours.into_iter().find(|named| !is_known(named)).cloned()
+}
+
+fn is_called(word: &str, reference: &ImageReference) -> bool {
+    ImageReference::parse_familiar(word).is_ok_and(|named| named == *reference)
 }
 
 /// Units that are watched.
@@ -257,13 +281,24 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ran_since_the_boot_is_out_of_service_and_a_oneshot_that_ran_is_not() {
-        let idle = UnitFacts { invocation: String::new(), ..unit("oneshot", "inactive", "dead") };
-        assert!(idle.is_out_of_service() && !idle.works());
+    fn a_unit_that_names_the_image_by_another_tag_is_found() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let references = ["r.io/app:latest".parse().unwrap(), "r.io/db:live".parse().unwrap()];
+        let found = |text: &str| misnamed(&words(text), &references).map(|found| found.to_string());
+        assert_eq!(found("/usr/bin/docker run --rm -p 80:80 r.io/app"), None);
+        assert_eq!(found("/usr/bin/docker run r.io/app:stable"), Some("r.io/app:stable".to_owned()));
+        assert_eq!(found("/usr/bin/docker tag r.io/app:latest r.io/app:old"), None);
+        assert_eq!(found("/usr/bin/docker compose up --detach"), None);
+        assert_eq!(found("/usr/bin/docker run r.io/app --db r.io/db:1"), Some("r.io/db:1".to_owned()));
+    }
+
+    #[test]
+    fn what_is_stopped_is_out_of_service_and_a_oneshot_that_ended_is_not() {
         let done = unit("oneshot", "inactive", "dead");
-        assert!(done.works() && !done.is_out_of_service());
+        assert!(done.works() && !done.is_out_of_service() && !done.is_up());
         assert!(unit("simple", "inactive", "dead").is_out_of_service());
         assert!(!unit("simple", "failed", "failed").is_out_of_service());
+        assert!(unit("simple", "active", "running").is_up());
     }
 
     #[test]

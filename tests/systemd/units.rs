@@ -96,14 +96,14 @@ fn a_unit_that_runs_an_image_starts_the_good_release_whatever_comes() {
 }
 
 #[test]
-fn a_first_release_that_is_bad_leaves_the_unit_stopped_and_an_active_one_as_it_was() {
+fn a_first_release_that_is_bad_leaves_the_unit_out_of_service_and_an_active_one_as_it_was() {
     let host = host("[projects.{name}.systemd]\nunits = [\"site.service\", \"other.service\"]\n");
     unit(&host, "site.service", SITE);
     unit(&host, "other.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n");
     serve(&host);
     host.systemctl(&["start", "other.service"]);
     deploy(&host, "bad", &Image::running("bad", "exit 3")).failed("rolled_back");
-    assert_eq!(host.property("site.service", "ActiveState"), "inactive");
+    assert_ne!(host.property("site.service", "ActiveState"), "active");
     assert_eq!(host.property("other.service", "ActiveState"), "active");
     assert_eq!(host.try_sh("docker image inspect {repo}/app:latest").code, 1, "the reference means nothing again");
 }
@@ -145,7 +145,8 @@ fn a_unit_that_does_not_notify_in_time_is_rolled_back() {
 fn oneshot_forking_and_template_units_are_restarted_in_their_order() {
     let units = "units = [\"once.service\", \"stays.service\", \"app@blue.service\", \"fork.service\"]";
     let host = host(&format!("[projects.{{name}}.systemd]\n{units}\n"));
-    let script = "#!/bin/sh\nset -e\necho \"$1 $(docker run --rm --network none {repo}/app:latest)\" >>/var/lib/order\n";
+    let script = "#!/bin/sh\nset -e\nsaid=$(docker run --rm --network none {repo}/app:latest)\n\
+                  echo \"$1 $said\" >>/var/lib/order\n";
     host.write_as("/usr/local/bin/note", "755", script);
     unit(&host, "once.service", "[Service]\nType=oneshot\nExecStart=/usr/local/bin/note once\n");
     let stays = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/bin/note stays\n";
@@ -191,6 +192,29 @@ fn a_unit_whose_reload_runs_compose_puts_the_release_on_the_page() {
     assert_eq!(host.property("shop.service", "InvocationID"), since, "it was reloaded, not restarted");
     let missing = deploy(&host, "v3", &Image::web("v3").starting_with("/no/such/program"));
     assert!(missing.failed("rolled_back").contains("reload shop.service"), "{}", missing.text);
+    await_page(&host, "v2");
+}
+
+#[test]
+fn a_unit_that_starts_something_else_than_what_was_released_is_not_believed() {
+    let host = host("[projects.{name}.systemd]\nunit = \"site.service\"\n");
+    unit(&host, "site.service", &SITE.replace(":latest", ":stable"));
+    serve(&host);
+    let check = host.try_sh("windlass check");
+    assert!(check.code == 10 && check.stdout.contains("/app:stable\"]"), "{check:?}");
+    let reason = deploy(&host, "v1", &Image::web("v1")).failed("abandoned");
+    assert!(reason.contains("names ") && reason.contains("/app:stable"), "{reason}");
+
+    unit(&host, "site.service", SITE);
+    host.systemctl(&["daemon-reload"]);
+    deploy(&host, "v2", &Image::web("v2")).succeeded();
+    // As one that pulls by itself does it.
+    host.sh("docker tag {repo}/app:latest {repo}/app:before");
+    let moving = "ExecStartPre=/usr/bin/docker tag {repo}/app:before {repo}/app:latest\nExecStart=";
+    unit(&host, "site.service", &SITE.replacen("ExecStart=", moving, 1));
+    host.systemctl(&["daemon-reload"]);
+    let moved = deploy(&host, "v3", &Image::web("v3"));
+    assert!(moved.failed("rolled_back").contains("something moved the name"), "{}", moved.text);
     await_page(&host, "v2");
 }
 

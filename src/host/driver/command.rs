@@ -29,6 +29,10 @@ impl CommandDriver<'_> {
         let program = self.commands.run.program();
         program.rsplit('/').next().unwrap_or(program).to_owned()
     }
+
+    fn references(&self, repositories: &[Repository]) -> Vec<ImageReference> {
+        Target::references(&self.commands.references, repositories)
+    }
 }
 
 #[async_trait]
@@ -40,7 +44,7 @@ impl Driver for CommandDriver<'_> {
     /// What the references mean is all that can be known of what a program did.
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
         let mut services = Vec::new();
-        for reference in Target::references(&self.commands.references, repositories) {
+        for reference in self.references(repositories) {
             let pinned = pins::meaning(self.engine, &reference).await?;
             let container = pinned.clone().map(|image| Container { image, working: true });
             services.push(Service { name: self.service(), reference, pinned, container, active: false });
@@ -63,12 +67,13 @@ impl Driver for CommandDriver<'_> {
         run(back.unwrap_or(&self.commands.run), &told(lease, change), self.directory(), narrator).await
     }
 
-    async fn await_healthy(&self, _services: &[String], _expected: &[Expected]) -> Result<(), HostError> {
-        if self.spec.health.probe.is_none() {
-            // Its exit code was the proof, and there is nothing to look at besides.
-            return Ok(());
+    async fn await_healthy(&self, _services: &[String], expected: &[Expected]) -> Result<(), HostError> {
+        // Without a probe its exit code was the proof, and there is nothing to look at besides.
+        if self.spec.health.probe.is_some() {
+            let watch = Watch { subject: Nothing, health: &self.spec.health, directory: self.directory() };
+            watch.until_healthy().await?;
         }
-        Watch { subject: Nothing, health: &self.spec.health, directory: self.directory() }.until_healthy().await
+        pins::hold(self.engine, &self.references(&self.spec.images), expected).await
     }
 
     async fn withdraw(
@@ -95,7 +100,7 @@ impl Driver for CommandDriver<'_> {
 
     async fn observe(&self) -> Result<Vec<Instance>, HostError> {
         let mut instances = Vec::new();
-        for reference in Target::references(&self.commands.references, &self.spec.images) {
+        for reference in self.references(&self.spec.images) {
             if let Some(image) = pins::meaning(self.engine, &reference).await? {
                 instances.push(Instance {
                     name: self.service(),

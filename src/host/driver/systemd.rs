@@ -11,7 +11,7 @@ use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
 use crate::host::docker::Engine;
 use crate::host::survey::Finding;
 use crate::host::systemd::{Bus, Verb};
-use crate::host::units::{UnitFacts, Units, evidence};
+use crate::host::units::{UnitFacts, Units, evidence, misnamed};
 use crate::host::watch::Watch;
 use crate::host::{HostError, Narrator, pins, quadlet};
 use crate::lanes::Lease;
@@ -47,12 +47,30 @@ impl SystemdDriver<'_> {
         pins::meaning(self.engine, reference).await
     }
 
+    /// How the unit's own commands name an image that is called otherwise here, if so, and the mend.
+    async fn misnamed(
+        &self,
+        bus: &Bus,
+        unit: &UnitName,
+        repositories: &[Repository],
+    ) -> Result<Option<String>, HostError> {
+        if unit.is_quadlet() || !unit.as_str().ends_with(".service") {
+            return Ok(None);
+        }
+        let words = bus.words(unit).await?;
+        let Some(found) = misnamed(&words, &self.references(repositories)) else { return Ok(None) };
+        Ok(Some(format!(
+            "{unit} names {found}, and a release is called otherwise on this host: \
+             write references = [\"{found}\"] into [projects.{}.systemd], or change the unit",
+            self.spec.name
+        )))
+    }
+
     /// What has to be asked of a unit so that it takes over what is new.
     fn verb(&self, facts: &UnitFacts) -> Verb {
-        let is_up = matches!(facts.active.as_str(), "active" | "reloading");
         match self.systemd.action {
             // What does not run has nothing to reload.
-            Action::Reload if is_up => Verb::Reload,
+            Action::Reload if facts.is_up() => Verb::Reload,
             Action::Reload => Verb::Start,
             Action::ReloadOrRestart => Verb::ReloadOrRestart,
             Action::Restart => Verb::Restart,
@@ -86,13 +104,16 @@ impl Driver for SystemdDriver<'_> {
                 let reason = if unit.is_quadlet() { quadlet::not_made(unit) } else { reason };
                 return Err(HostError::Target { reason });
             }
+            if let Some(reason) = self.misnamed(&bus, unit, repositories).await? {
+                return Err(HostError::Target { reason });
+            }
             for reference in self.references(repositories) {
                 let pinned = self.pinned(unit, &reference).await?;
                 let container = pinned.clone().filter(|_| !facts.is_out_of_service());
                 services.push(Service {
                     name: unit.to_string(),
                     reference,
-                    active: pinned.is_none() && facts.works(),
+                    active: pinned.is_none() && facts.is_up(),
                     container: container.map(|image| Container { image, working: facts.works() }),
                     pinned,
                 });
@@ -134,7 +155,7 @@ impl Driver for SystemdDriver<'_> {
         Ok(())
     }
 
-    async fn await_healthy(&self, services: &[String], _expected: &[Expected]) -> Result<(), HostError> {
+    async fn await_healthy(&self, services: &[String], expected: &[Expected]) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         let units = Units {
             bus: &bus,
@@ -143,7 +164,8 @@ impl Driver for SystemdDriver<'_> {
             first: Vec::new(),
             last: Vec::new(),
         };
-        Watch { subject: units, health: &self.spec.health, directory: self.directory() }.until_healthy().await
+        Watch { subject: units, health: &self.spec.health, directory: self.directory() }.until_healthy().await?;
+        pins::hold(self.engine, &self.references(&self.spec.images), expected).await
     }
 
     async fn withdraw(
@@ -208,12 +230,18 @@ impl Driver for SystemdDriver<'_> {
             match facts.unusable() {
                 Some(_) if unit.is_quadlet() => findings.push(Finding::error(quadlet::not_made(unit))),
                 Some(why) => findings.push(Finding::error(why)),
-                None if self.systemd.action == Action::Reload && !facts.can_reload => {
+                None => {
+                    let misnamed = self.misnamed(&bus, unit, &self.spec.images).await;
+                    findings.extend(misnamed.unwrap_or_default().map(Finding::error));
+                }
+            }
+            match facts.load.as_str() {
+                "loaded" if self.systemd.action == Action::Reload && !facts.can_reload => {
                     let what =
                         format!("{unit} cannot be reloaded: give it an ExecReload=, or let `action` be \"restart\"");
                     findings.push(Finding::error(what));
                 }
-                None => {}
+                _ => {}
             }
         }
         findings
