@@ -17,6 +17,7 @@ mod key;
 mod mac;
 mod secret;
 mod standard;
+mod token;
 mod verified;
 
 use std::hint::black_box;
@@ -29,6 +30,7 @@ use claim::{Claim, Reason};
 
 pub use key::{Fingerprint, Key, KeyError, Permission, Scheme, SchemeError, Scope};
 pub use secret::Secret;
+pub use token::Token;
 pub use verified::{Delivery, Identity, NotAuthentic, SignedHook, Verified};
 
 /// Why a delivery cannot be signed.

@@ -7,6 +7,7 @@
 //!
 //! Secrets are read into [`crate::auth::Key`] and appear neither in settings that are printed nor in problems.
 
+mod docker_puller;
 mod document;
 mod environment;
 mod explain;

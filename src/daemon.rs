@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{LoadError, Problem, Settings};
 use crate::deploy::catalog::Catalog;
+use crate::deploy::docker_puller::DockerPuller;
 use crate::host::SharedHost;
 use crate::http::{self, App, Readiness};
 use crate::lanes::Lanes;
@@ -52,6 +53,7 @@ pub struct Daemon {
     socket: PathBuf,
     runner: Runner,
     catalog: watch::Sender<Arc<Catalog>>,
+    docker_puller: watch::Sender<Option<Arc<DockerPuller>>>,
     readiness: watch::Sender<Readiness>,
     tasks: TaskTracker,
     connections: TaskTracker,
@@ -78,6 +80,7 @@ impl Daemon {
         let store = Store::open(&settings.state_dir, outside.clock.clone())?;
         let (tasks, closing, aborting) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let (catalog, configured) = watch::channel(Arc::new(settings.projects));
+        let (docker_puller, answered) = watch::channel(settings.docker_puller);
         let (readiness, ready) = watch::channel(Readiness::Starting);
         let runner = Runner::new(Parts {
             store: store.clone(),
@@ -96,7 +99,7 @@ impl Daemon {
             body_timeout: settings.limits.body_timeout,
             ..http::Limits::default()
         };
-        let app = App::new(runner.clone(), store, outside.clock, limits, ready);
+        let app = App::new(runner.clone(), store, outside.clock, limits, answered, ready);
 
         // Bound before recovery, so that a wrong address is known at once; served after it.
         let hook_listener = listen(settings.listen).await?;
@@ -118,6 +121,7 @@ impl Daemon {
             socket: settings.socket,
             runner,
             catalog,
+            docker_puller,
             readiness,
             tasks,
             connections: TaskTracker::new(),
@@ -168,6 +172,7 @@ impl Daemon {
                 }
                 tracing::info!(projects = settings.projects.len(), "configuration read again");
                 self.catalog.send_replace(Arc::new(settings.projects));
+                self.docker_puller.send_replace(settings.docker_puller);
                 self.readiness.send_replace(Readiness::Ready);
             }
             Err(error) => {

@@ -16,6 +16,7 @@ mod access;
 mod body;
 mod signed;
 
+mod docker_puller;
 mod hook;
 mod operators;
 mod reading;
@@ -45,6 +46,7 @@ pub use health::Readiness;
 pub use limits::Limits;
 pub use server::{Listener, serve};
 
+use crate::deploy::docker_puller::DockerPuller;
 use crate::model::Clock;
 use crate::runner::Runner;
 use crate::store::Store;
@@ -59,6 +61,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     limits: Limits,
+    docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
     readiness: watch::Receiver<Readiness>,
     room: body::Room,
     tally: tally::Tally,
@@ -72,17 +75,21 @@ impl App {
         store: Store,
         clock: Clock,
         limits: Limits,
+        docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
         let (room, tally) = Default::default();
-        Self(Arc::new(Inner { runner, store, clock, limits, readiness, room, tally }))
+        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, tally }))
     }
 }
 
 /// The door to the network: hooks, and reading with a key.
 pub fn hooks(app: App) -> Router {
     let hook = Router::new().route("/v1/hooks/{project}", post(hook::hook)).with_state(app.clone());
-    behind_door(hook.merge(reading(Access::with_key(app.clone()))).merge(health(&app)), app)
+    let ours = hook.merge(reading(Access::with_key(app.clone()))).merge(health(&app));
+    // Its callers write what they want into addresses that are none of ours.
+    let puller = app.clone();
+    behind_door(ours.fallback(move |request| docker_puller::call(puller, request)), app)
 }
 
 /// The door for operators on the host: whoever can open its socket may do everything.
@@ -95,13 +102,13 @@ pub fn operators(app: App) -> Router {
         .route("/v1/deployments/{id}/cancel", post(operators::cancel))
         .route("/metrics", get(metrics::metrics))
         .with_state(app.clone());
-    behind_door(act.merge(reading(Access::open(app.clone()))).merge(health(&app)), app)
+    behind_door(act.merge(reading(Access::open(app.clone()))).merge(health(&app)).fallback(door::not_found), app)
 }
 
 /// A door for the figures alone.
 pub fn metrics(app: App) -> Router {
     let figures = Router::new().route("/metrics", get(metrics::metrics)).with_state(app.clone());
-    behind_door(figures.merge(health(&app)), app)
+    behind_door(figures.merge(health(&app)).fallback(door::not_found), app)
 }
 
 fn reading(access: Access) -> Router {
@@ -119,8 +126,5 @@ fn health(app: &App) -> Router {
 }
 
 fn behind_door(router: Router, app: App) -> Router {
-    router
-        .method_not_allowed_fallback(door::method_not_allowed)
-        .fallback(door::not_found)
-        .layer(from_fn_with_state(app, door::pass))
+    router.method_not_allowed_fallback(door::method_not_allowed).layer(from_fn_with_state(app, door::pass))
 }

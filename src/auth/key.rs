@@ -111,7 +111,7 @@ pub enum KeyError {
 }
 
 /// Shorter secrets can be found by trying; the Standard Webhooks specification draws the same line.
-const LEAST_BYTES: usize = 24;
+pub(super) const LEAST_BYTES: usize = 24;
 /// What the Standard Webhooks specification allows.
 const MOST_STANDARD_BYTES: usize = 64;
 /// A bearer's token has to fit into a header; what is longer is some other file.
@@ -134,25 +134,8 @@ impl Key {
         expires: Option<Timestamp>,
         scope: Scope,
     ) -> Result<Self, KeyError> {
-        let line = secret_text.strip_suffix('\n').unwrap_or(secret_text);
-        let text = line.strip_suffix('\r').unwrap_or(line);
-        if text.trim().is_empty() {
-            return Err(KeyError::Empty);
-        }
-        if text.trim() != text {
-            return Err(KeyError::Blank);
-        }
-        let (bytes, most) = match scheme {
-            Scheme::Standard => (decode_standard(text)?, MOST_STANDARD_BYTES),
-            Scheme::Github if text.chars().any(|c| c.is_control() || c == BYTE_ORDER_MARK) => {
-                return Err(KeyError::NotPlain);
-            }
-            Scheme::Bearer if !text.bytes().all(|b| b.is_ascii_graphic()) => return Err(KeyError::NotPlain),
-            Scheme::Github | Scheme::Bearer => (text.as_bytes().to_vec(), MOST_TEXT_BYTES),
-        };
-        let secret = Secret::new(bytes);
+        let (secret, most) = read(scheme, secret_text)?;
         match secret.as_bytes().len() {
-            0 => Err(KeyError::Empty),
             bytes if bytes < LEAST_BYTES => Err(KeyError::TooShort { bytes, least: LEAST_BYTES }),
             bytes if bytes > most => Err(KeyError::TooLong { bytes, most }),
             _ => Ok(Self { id, scheme, expires, scope, secret }),
@@ -204,6 +187,27 @@ impl Key {
         };
         as_standard.map_or_else(|| self.secret.clone(), Secret::new)
     }
+}
+
+/// The secret that the content of a key file stands for, however short it is, and how many bytes it may have.
+pub(super) fn read(scheme: Scheme, secret_text: &str) -> Result<(Secret, usize), KeyError> {
+    let line = secret_text.strip_suffix('\n').unwrap_or(secret_text);
+    let text = line.strip_suffix('\r').unwrap_or(line);
+    if text.trim().is_empty() {
+        return Err(KeyError::Empty);
+    }
+    if text.trim() != text {
+        return Err(KeyError::Blank);
+    }
+    let (bytes, most) = match scheme {
+        Scheme::Standard => (decode_standard(text)?, MOST_STANDARD_BYTES),
+        Scheme::Github if text.chars().any(|c| c.is_control() || c == BYTE_ORDER_MARK) => {
+            return Err(KeyError::NotPlain);
+        }
+        Scheme::Bearer if !text.bytes().all(|b| b.is_ascii_graphic()) => return Err(KeyError::NotPlain),
+        Scheme::Github | Scheme::Bearer => (text.as_bytes().to_vec(), MOST_TEXT_BYTES),
+    };
+    if bytes.is_empty() { Err(KeyError::Empty) } else { Ok((Secret::new(bytes), most)) }
 }
 
 /// Editors put it before a text in UTF-8 and show nothing.

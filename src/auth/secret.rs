@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// Secret bytes. They are overwritten when they are dropped, and nothing prints or serialises them.
@@ -21,6 +23,13 @@ impl Secret {
 
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether somebody knows it. Takes as long for a wrong text as for the right one.
+    pub(super) fn is(&self, claimed: &str) -> bool {
+        // A comparison of the texts themselves would give away the secret's length.
+        let (claimed, known) = (Sha256::digest(claimed), Sha256::digest(self.as_bytes()));
+        claimed.as_slice().ct_eq(known.as_slice()).into()
     }
 }
 

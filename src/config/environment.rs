@@ -161,7 +161,7 @@ mod tests {
             error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect::<Vec<_>>()
         };
         let mut all: Vec<String> = unknown("");
-        all.retain(|key| !["limits", "engine", "registries", "projects"].contains(&key.as_str()));
+        all.retain(|key| !["limits", "engine", "registries", "compat", "projects"].contains(&key.as_str()));
         all.extend(unknown("[limits]\n").iter().map(|key| format!("limits.{key}")));
         all.extend(unknown("[engine]\n").iter().map(|key| format!("engine.{key}")));
         all.sort();

@@ -16,8 +16,9 @@ use super::project::path_of;
 use super::secret_file::SecretFiles;
 use super::settings::{DEFAULT_PATH, Limits, Settings};
 use super::value::FilePath;
-use super::{raw, registries};
+use super::{docker_puller, raw, registries};
 use crate::deploy::catalog::Catalog;
+use crate::deploy::docker_puller::DockerPuller;
 use crate::host::machine::MachineSettings;
 use crate::model::{ProjectName, Timestamp};
 
@@ -41,6 +42,7 @@ pub(super) fn load(
     let mut problems_of_host = Vec::new();
     let mut host: raw::Host = document.parse(&mut problems_of_host);
     let projects = std::mem::take(&mut host.projects);
+    let compat = std::mem::take(&mut host.compat);
     // What is wrong with either is found by now; what is right layers without an error.
     if problems.is_empty() && problems_of_host.is_empty() {
         match environment.layered_on(document.text()) {
@@ -50,7 +52,9 @@ pub(super) fn load(
         }
     }
     let registries = registries::read(&document, host.registries, &secrets, &mut problems_of_host);
-    let mut parts = vec![Part::new(document, problems_of_host, projects, &secrets, now)];
+    let mut main = Part::new(document.clone(), problems_of_host, projects, &secrets, now);
+    let token = compat.docker_puller.as_ref().and_then(|raw| docker_puller::token(&mut main, raw, &secrets));
+    let mut parts = vec![main];
     for part in read_all(&project_files(&directory.join("projects.d"), &mut problems), &secrets, now) {
         parts.extend(part.map_err(|problem| problems.push(problem)));
     }
@@ -60,10 +64,12 @@ pub(super) fn load(
         warnings.append(&mut part.warnings);
     }
     find_shared_secrets(&parts, &mut problems);
-    if let Some(main) = parts.first() {
-        registries::warn_of_unused(&registries, &parts, &main.document, &mut warnings);
-    }
+    registries::warn_of_unused(&registries, &parts, &document, &mut warnings);
     let (projects, files) = gather(parts, &mut problems);
+    let docker_puller = compat.docker_puller.and_then(|raw| {
+        let hooks = docker_puller::hooks(&document, raw.hooks, &projects, &mut problems);
+        Some(Arc::new(DockerPuller { token: token?, hooks }))
+    });
 
     let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
     let settings = Settings {
@@ -81,6 +87,7 @@ pub(super) fn load(
             body_timeout: host.limits.body_timeout.0,
         },
         machine: MachineSettings { docker_host: host.engine.host.map(|host| host.0), registries, docker_config: None },
+        docker_puller,
         projects,
         files,
     };
@@ -150,13 +157,8 @@ fn find_shared_secrets(parts: &[Part], problems: &mut Vec<Problem>) {
             if std::ptr::eq(secret, other) {
                 continue;
             }
-            let what = format!(
-                "key {} has the same secret as key {} of project {} ({})",
-                secret.key,
-                other.key,
-                other.project,
-                document.file().display()
-            );
+            let (holder, other) = (&secret.holder, &other.holder);
+            let what = format!("{holder} has the same secret as {other} ({})", document.file().display());
             problems.push(part.document.problem(&secret.at, what).mend("make another with `windlass key new`"));
         }
     }
@@ -478,8 +480,8 @@ projects.d/shop.toml:22:18: projects.blog.health.command: needs a program, such 
         let secret = std::fs::read_to_string(testbed.path().join("keys/ci.key")).unwrap();
         let testbed = testbed.secret("projects.d/copy", &secret, 0o600).file("projects.d/site.toml", &site);
         assert_snapshot!(testbed.problems(), @r"
-        projects.d/shop.toml:11:15: projects.shop.keys[1].secret_file: key again has the same secret as key ci of project shop (projects.d/shop.toml); make another with `windlass key new`
-        projects.d/site.toml:7:15: projects.site.keys[0].secret_file: key ci has the same secret as key ci of project shop (projects.d/shop.toml); make another with `windlass key new`
+        projects.d/shop.toml:11:15: projects.shop.keys[1].secret_file: key again of project shop has the same secret as key ci of project shop (projects.d/shop.toml); make another with `windlass key new`
+        projects.d/site.toml:7:15: projects.site.keys[0].secret_file: key ci of project site has the same secret as key ci of project shop (projects.d/shop.toml); make another with `windlass key new`
         ");
     }
 

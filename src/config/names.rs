@@ -9,11 +9,19 @@ pub(super) struct Image(pub(super) Repository);
 
 /// What an image is called on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reference(pub(super) ImageReference);
+pub(super) struct LocalName(pub(super) ImageReference);
 
 /// A unit of systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit(pub(super) UnitName);
+
+/// An image by its full name, with what is to be deployed of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reference(pub(super) ImageReference);
+
+/// What callers name a hook of docker-puller by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HookName(pub(super) String);
 
 /// A pattern of tags, in which `*` is any text and `?` any character.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +51,10 @@ pub(super) struct EngineHost(pub(super) String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RegistryHost(pub(super) String);
 
-written!(Image, Reference, Unit, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost, RegistryHost);
+written!(
+    Image, LocalName, Unit, Reference, HookName, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost,
+    RegistryHost,
+);
 
 impl Written for Image {
     const EXPECTED: &'static str = r#"a repository, such as "ghcr.io/acme/shop""#;
@@ -53,7 +64,7 @@ impl Written for Image {
     }
 }
 
-impl Written for Reference {
+impl Written for LocalName {
     const EXPECTED: &'static str = r#"an image with its tag, such as "ghcr.io/acme/shop:live""#;
 
     fn read(text: &str) -> Result<Self, String> {
@@ -71,6 +82,25 @@ impl Written for Unit {
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: UnitNameError| error.to_string())
+    }
+}
+
+impl Written for Reference {
+    const EXPECTED: &'static str = r#"an image, such as "ghcr.io/acme/shop:latest""#;
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
+    }
+}
+
+impl Written for HookName {
+    const EXPECTED: &'static str = "the name of a hook";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+            return Err("a hook's name has 1 to 200 bytes, and no control characters".to_owned());
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file with projects, as far as it could be understood.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use super::document::Document;
@@ -24,14 +25,31 @@ pub(super) struct Part {
     pub(super) warnings: Vec<Problem>,
 }
 
-/// That a key uses a secret.
+/// That a key, or a token, uses a secret.
 #[derive(Debug)]
 pub(super) struct UsedSecret {
     pub(super) fingerprint: Fingerprint,
-    pub(super) project: ProjectName,
-    pub(super) key: KeyId,
+    pub(super) holder: Holder,
     /// Where it says so.
     pub(super) at: KeyPath,
+}
+
+/// Whose secret it is.
+#[derive(Debug)]
+pub(super) enum Holder {
+    /// A key of a project.
+    Key(KeyId, ProjectName),
+    /// docker-puller's callers.
+    DockerPuller,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key, project) => write!(f, "key {key} of project {project}"),
+            Self::DockerPuller => f.write_str("the token of docker-puller"),
+        }
+    }
 }
 
 impl Part {

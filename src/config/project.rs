@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::document::Document;
 use super::key_path::KeyPath;
-use super::part::UsedSecret;
+use super::part::{Holder, UsedSecret};
 use super::problem::Problem;
 use super::raw;
 use super::secret_file::SecretFiles;
@@ -98,8 +98,7 @@ impl ProjectReader<'_> {
             let Some(key) = self.key(&at, raw) else { continue };
             self.used.push(UsedSecret {
                 fingerprint: key.fingerprint(),
-                project: project.clone(),
-                key: key.id.clone(),
+                holder: Holder::Key(key.id.clone(), project.clone()),
                 at: at.key("secret_file"),
             });
             keys.push(key);

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::names::{
-    ComposeName, ComposeProject, EngineHost, Glob, HostPort, HttpUrl, Image, Reference, RegistryHost, Unit,
+    ComposeName, ComposeProject, EngineHost, Glob, HookName, HostPort, HttpUrl, Image, LocalName, Reference,
+    RegistryHost, Unit,
 };
 use super::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
 use crate::auth::{Permission, Scheme};
@@ -29,6 +30,7 @@ pub(super) struct Host {
     pub(super) limits: Limits,
     pub(super) engine: Engine,
     pub(super) registries: BTreeMap<RegistryHost, Registry>,
+    pub(super) compat: Compat,
     pub(super) projects: BTreeMap<ProjectName, Project>,
 }
 
@@ -56,6 +58,32 @@ pub(super) struct Engine {
 pub(super) struct Registry {
     pub(super) username: String,
     pub(super) password_file: FilePath,
+}
+
+/// `[compat]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Compat {
+    pub(super) docker_puller: Option<DockerPuller>,
+}
+
+/// `[compat.docker_puller]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct DockerPuller {
+    pub(super) token_file: FilePath,
+    #[serde(default)]
+    pub(super) allow_short_token: bool,
+    #[serde(default)]
+    pub(super) hooks: BTreeMap<HookName, PullerHook>,
+}
+
+/// `[compat.docker_puller.hooks.NAME]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct PullerHook {
+    pub(super) project: ProjectName,
+    pub(super) images: Vec<Reference>,
 }
 
 /// A file in `projects.d`.
@@ -125,7 +153,7 @@ pub(super) struct Systemd {
     pub(super) unit: Option<Unit>,
     pub(super) units: Vec<Unit>,
     pub(super) action: Action,
-    pub(super) references: Vec<Reference>,
+    pub(super) references: Vec<LocalName>,
 }
 
 /// `[projects.NAME.command]`
@@ -135,7 +163,7 @@ pub(super) struct Command {
     pub(super) run: Option<Vec<String>>,
     pub(super) rollback: Option<Vec<String>>,
     pub(super) deadline: Deadline,
-    pub(super) references: Vec<Reference>,
+    pub(super) references: Vec<LocalName>,
 }
 
 /// `[projects.NAME.lifecycle]`
@@ -172,6 +200,7 @@ impl Default for Host {
             limits: Limits::default(),
             engine: Engine::default(),
             registries: BTreeMap::new(),
+            compat: Compat::default(),
             projects: BTreeMap::new(),
         }
     }

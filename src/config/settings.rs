@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::load::load;
 use super::problem::{LoadError, Problem};
 use crate::deploy::catalog::Catalog;
+use crate::deploy::docker_puller::DockerPuller;
 use crate::host::machine::MachineSettings;
 use crate::model::{ProjectName, Timestamp};
 
@@ -34,6 +36,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How the machine is reached.
     pub machine: MachineSettings,
+    /// What is answered in docker-puller's place, if anything.
+    pub docker_puller: Option<Arc<DockerPuller>>,
     /// The projects, with their keys.
     pub projects: Catalog,
     /// Which file each project is from.

@@ -136,7 +136,8 @@ impl Error {
         }
     }
 
-    fn detail(&self) -> String {
+    /// What the caller reads about it.
+    pub(super) fn detail(&self) -> String {
         match self {
             Self::NotTaken { error: SubmitError::Frozen(freeze), .. } => frozen_in_words(freeze),
             Self::NotTaken { error: error @ SubmitError::Replayed(_), .. } => {

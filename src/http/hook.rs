@@ -8,14 +8,15 @@ use super::error::Error;
 use super::signed::Signed;
 use super::submission::Taken;
 use super::wish::Wish;
-use crate::auth::Identity;
+use crate::auth::{Delivery, Identity, Verified};
+use crate::deploy::catalog::Project;
 use crate::deploy::request::{Refusal, admit};
 use crate::model::one_line;
 use crate::wire::request::parse_hook;
 
 pub(super) async fn hook(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
     let decided = decide(&app, &signed).await;
-    log(&signed, &decided);
+    log(&signed.project, &signed.delivery, &decided);
     let (taken, wish) = decided?;
     app.tell(&signed.project, taken, &wish, &signed.head).await
 }
@@ -29,10 +30,10 @@ async fn decide(app: &App, signed: &Signed) -> Result<(Taken, Wish), Error> {
 }
 
 /// One line for each delivery that was authentic.
-fn log(signed: &Signed, decided: &Result<(Taken, Wish), Error>) {
-    let project = &signed.project.spec.name;
-    let key = signed.delivery.key();
-    let delivery = match &signed.delivery.get().identity {
+pub(super) fn log(project: &Project, delivery: &Verified<Delivery>, decided: &Result<(Taken, Wish), Error>) {
+    let project = &project.spec.name;
+    let key = delivery.key();
+    let delivery = match &delivery.get().identity {
         Identity::Id(id) => id.as_str(),
         Identity::Body | Identity::None | Identity::Unusable => "",
     };

@@ -62,7 +62,8 @@ impl Wish {
     }
 }
 
-fn read_wait(text: &str) -> Result<Duration, Error> {
+/// A wait as it stands in a query.
+pub(super) fn read_wait(text: &str) -> Result<Duration, Error> {
     humantime::parse_duration(text).map_err(|error| {
         let given = one_line(text, 40);
         Error::NotUnderstood(format!("`wait` is a duration such as `30s` or `10m`, not {given:?}: {error}"))

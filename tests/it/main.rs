@@ -12,6 +12,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod daemon;
+mod docker_puller;
 mod flow;
 mod hook;
 mod house;

@@ -200,6 +200,7 @@ async fn who_waits_is_given_a_sign_of_life_in_every_form() {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let (_catalog, catalog) = watch::channel(Arc::new(home.settings().unwrap().0.projects));
     let (_readiness, readiness) = watch::channel(Readiness::Ready);
+    let (_docker_puller, docker_puller) = watch::channel(None);
     let runner = Runner::new(Parts {
         store: store.clone(),
         host: Arc::new(home.world.clone()),
@@ -211,7 +212,7 @@ async fn who_waits_is_given_a_sign_of_life_in_every_form() {
         patience: Duration::from_secs(1),
     });
     let limits = Limits { heartbeat: Duration::from_millis(50), ..Limits::default() };
-    let router = http::operators(App::new(runner, store, home.clock(), limits, readiness));
+    let router = http::operators(App::new(runner, store, home.clock(), limits, docker_puller, readiness));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (own, token) = (tasks.clone(), stop.clone());
