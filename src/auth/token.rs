@@ -15,6 +15,9 @@ use super::{
 pub struct Token(Key);
 
 impl Token {
+    /// As many as a key needs.
+    pub const LEAST_BYTES: usize = key::LEAST_BYTES;
+
     /// A token from the content of its file, however short: whether a short one is good enough is for the caller to say.
     ///
     /// # Errors
@@ -29,11 +32,10 @@ impl Token {
         Ok(Self(Key { id, scheme: Scheme::Bearer, expires: None, scope, secret }))
     }
 
-    /// Why it would be no key: it is so short that it could be found by trying.
+    /// How many bytes it has, when these are so few that it could be found by trying: fewer than [`Token::LEAST_BYTES`].
     #[must_use]
-    pub fn too_short(&self) -> Option<KeyError> {
-        let (bytes, least) = (self.0.secret.as_bytes().len(), key::LEAST_BYTES);
-        (bytes < least).then_some(KeyError::TooShort { bytes, least })
+    pub fn too_short(&self) -> Option<usize> {
+        Some(self.0.secret.as_bytes().len()).filter(|bytes| *bytes < Self::LEAST_BYTES)
     }
 
     /// As of a [`Key`].
@@ -79,8 +81,7 @@ mod tests {
         assert_eq!(verified.get().identity, Identity::Id("run-1".parse().unwrap()));
         assert_eq!((verified.key().as_str(), &verified.scope().may[..]), ("docker-puller", &[Permission::Deploy][..]));
         assert_ne!(verified.scope(), &Scope::default(), "it reads nothing");
-        for claimed in
-            [&[][..], &[""], &["abc12"], &["abc1234"], &["ABC123"], &["abc123", "abc123"], &["abc123", "x"]]
+        for claimed in [&[][..], &[""], &["abc12"], &["abc1234"], &["ABC123"], &["abc123", "abc123"], &["abc123", "x"]]
         {
             assert!(verify(claimed).is_err(), "{claimed:?}");
         }
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_short_token_is_one_and_is_known_to_be_short() {
-        assert_eq!(token("abc123").unwrap().too_short(), Some(KeyError::TooShort { bytes: 6, least: 24 }));
+        assert_eq!(token("abc123").unwrap().too_short(), Some(6));
         assert_eq!(token(&"x".repeat(24)).unwrap().too_short(), None);
         for bad in ["", "\n", " ", "a b", "a\nb", "ä", &"x".repeat(1025)] {
             assert!(token(bad).is_err(), "{bad:?}");

@@ -32,14 +32,16 @@ pub(super) fn token(main: &mut Part, raw: &raw::DockerPuller, secrets: &SecretFi
             return None;
         }
     };
-    if let Some(short) = token.too_short() {
-        let problem = main.document.problem(&at, format!("{}: {short}", file.display()));
+    if let Some(bytes) = token.too_short() {
+        let (file, least) = (file.display(), Token::LEAST_BYTES);
+        let what = format!("{file}: the token has {bytes} bytes, and one of fewer than {least} can be guessed");
+        let problem = main.document.problem(&at, what);
         if raw.allow_short_token {
-            main.warnings.push(problem.mend("whoever finds it can repeat the hooks below, and nothing else"));
+            let mend = "whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`";
+            main.warnings.push(problem.mend(mend));
         } else {
-            main.problems.push(problem.mend(
-                "give the callers the new one; or, until they have it, `allow_short_token = true`",
-            ));
+            let mend = "make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it";
+            main.problems.push(problem.mend(mend));
         }
     }
     if raw.hooks.is_empty() {
@@ -62,8 +64,9 @@ pub(super) fn hooks(
     let all_are_known = problems.is_empty();
     for (HookName(name), hook) in raw {
         let at = path().key("hooks").key(&name);
+        let told = document.is_told(&at.key("images"), problems);
         let mut problem = |key: &str, what: String| problems.push(document.problem(&at.key(key), what));
-        if hook.images.is_empty() {
+        if hook.images.is_empty() && !told {
             problem("images", "needs at least one image, such as \"ghcr.io/acme/shop:latest\"".to_owned());
         }
         let images: Vec<_> = hook.images.into_iter().map(|image| image.0).collect();
@@ -113,32 +116,35 @@ mod tests {
 
     #[test]
     fn a_short_token_has_to_be_allowed_and_is_a_warning_even_then() {
-        assert_snapshot!(with("abc123", PULLER).problems(), @"");
+        assert_snapshot!(with("abc123", PULLER).problems(), @"config.toml:2:14: compat.docker_puller.token_file: keys/token: the token has 6 bytes, and one of fewer than 24 can be guessed; make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it");
         let allowed = PULLER.replace("'token'\n", "'token'\nallow_short_token = true\n");
-        assert_snapshot!(with("abc123", &allowed).problems(), @"");
+        assert_snapshot!(with("abc123", &allowed).problems(), @"warning: config.toml:2:14: compat.docker_puller.token_file: keys/token: the token has 6 bytes, and one of fewer than 24 can be guessed; whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`");
         assert_snapshot!(with(&long(), &allowed).problems(), @"");
     }
 
     #[test]
     fn a_token_is_a_secret_like_a_key() {
         let key = std::fs::read_to_string(with("", "").path().join("keys/ci.key")).unwrap();
-        assert_snapshot!(with(&key, PULLER).problems(), @"");
-        assert_snapshot!(with("\n", PULLER).problems(), @"");
-        assert_snapshot!(with("two words", PULLER).problems(), @"");
-        assert_snapshot!(with("x", PULLER).secret("keys/token", &long(), 0o644).problems(), @"");
-        assert_snapshot!(with("x", &PULLER.replace("'token'", "'gone'")).problems(), @"");
+        assert_snapshot!(with(&key, PULLER).problems(), @"projects.d/shop.toml:7:15: projects.shop.keys[0].secret_file: key ci of project shop has the same secret as the token of docker-puller (config.toml); make another with `windlass key new`");
+        assert_snapshot!(with("\n", PULLER).problems(), @"config.toml:2:14: compat.docker_puller.token_file: keys/token: the key is empty: make one with `windlass key new`");
+        assert_snapshot!(with("two words", PULLER).problems(), @"config.toml:2:14: compat.docker_puller.token_file: keys/token: the key has characters that cannot be part of it, such as a second line: write it as plain text, on one line");
+        assert_snapshot!(with("x", PULLER).secret("keys/token", &long(), 0o644).problems(), @"config.toml:2:14: compat.docker_puller.token_file: keys/token can be read by others than its owner (mode 0644); run `chmod 600 keys/token`");
+        assert_snapshot!(with("x", &PULLER.replace("'token'", "'gone'")).problems(), @"config.toml:2:14: compat.docker_puller.token_file: no such file: looked for gone, keys/gone");
     }
 
     #[test]
     fn what_would_be_refused_at_every_call_is_refused_at_the_start() {
         let twice = "[compat.docker_puller.hooks.'a/b']\nproject = 'shop'\nimages = []\n";
         let text = PULLER.replace("'shop'", "'other'") + twice;
-        assert_snapshot!(with(&long(), &text).problems(), @"");
-        assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "ghcr.io/acme/shop")).problems(), @"");
-        assert_snapshot!(with(&long(), &PULLER.replace("acme/shop:", "acme/web:")).problems(), @"");
-        assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "shop:latest")).problems(), @"");
-        assert_snapshot!(with(&long(), &PULLER.replace("myHook_1", "''")).problems(), @"");
-        assert_snapshot!(with(&long(), "[compat.docker_puller]\ntoken_file = 'token'\n").problems(), @"");
-        assert_snapshot!(with(&long(), "[compat.docker_pullr]\ntoken_file = 'token'\n").problems(), @"");
+        assert_snapshot!(with(&long(), &text).problems(), @r#"
+        config.toml:8:10: compat.docker_puller.hooks."a/b".images: needs at least one image, such as "ghcr.io/acme/shop:latest"
+        config.toml:4:11: compat.docker_puller.hooks.myHook_1.project: there is no project other
+        "#);
+        assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "ghcr.io/acme/shop")).problems(), @"config.toml:5:10: compat.docker_puller.hooks.myHook_1.images: project shop does not take it: ghcr.io/acme/shop names neither a tag nor a digest");
+        assert_snapshot!(with(&long(), &PULLER.replace("acme/shop:", "acme/web:")).problems(), @"config.toml:5:10: compat.docker_puller.hooks.myHook_1.images: project shop does not take it: ghcr.io/acme/web is not among the images of this project");
+        assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "shop:latest")).problems(), @"config.toml:5:11: compat.docker_puller.hooks.myHook_1.images[0]: write the full name with its registry, such as `docker.io/library/shop:latest`");
+        assert_snapshot!(with(&long(), &PULLER.replace("myHook_1", "''")).problems(), @r#"config.toml:3:29: compat.docker_puller.hooks."": a hook's name has 1 to 200 bytes, and no control characters"#);
+        assert_snapshot!(with(&long(), "[compat.docker_puller]\ntoken_file = 'token'\n").problems(), @r#"warning: config.toml:1:9: compat.docker_puller: has no hooks: every call is answered "Hook not found""#);
+        assert_snapshot!(with(&long(), "[compat.docker_pullr]\ntoken_file = 'token'\n").problems(), @"config.toml:1:9: compat.docker_pullr: unknown key; did you mean `docker_puller`?");
     }
 }

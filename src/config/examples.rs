@@ -56,6 +56,10 @@ fn the_example_of_config_toml_states_every_key_with_its_default() {
     assert_names_all::<raw::Limits>(&all["limits"]);
     assert_names_all::<raw::Engine>(&all["engine"]);
     assert_names_all::<raw::Registry>(&all["registries"]["ghcr.io"]);
+    let puller = &all["compat"]["docker_puller"];
+    assert_names_all::<raw::Compat>(&all["compat"]);
+    assert_names_all::<raw::DockerPuller>(puller);
+    assert_names_all::<raw::PullerHook>(&puller["hooks"]["shop"]);
 
     let stated: raw::Host = toml::from_str(&text).unwrap();
     assert!(stated.metrics_listen.is_some() && stated.engine.host.is_some() && stated.registries.len() == 1);
@@ -63,6 +67,7 @@ fn the_example_of_config_toml_states_every_key_with_its_default() {
         metrics_listen: None,
         engine: raw::Engine::default(),
         registries: std::collections::BTreeMap::new(),
+        compat: raw::Compat::default(),
         ..stated
     };
     assert_eq!(with_a_default, raw::Host::default());

@@ -97,11 +97,7 @@ impl App {
         Ok(in_its_words(response, error))
     }
 
-    fn find<'p>(
-        &self,
-        puller: &'p DockerPuller,
-        address: &Address,
-    ) -> Result<(&'p PullerHook, Arc<Project>), Refused> {
+    fn find<'p>(&self, puller: &'p DockerPuller, address: &Address) -> Result<(&'p PullerHook, Arc<Project>), Refused> {
         let name = match address.hooks.as_slice() {
             [] => return Err(Refused::NoHook),
             [name] if name.is_empty() => return Err(Refused::NoHook),
@@ -121,8 +117,7 @@ impl Address {
     /// Takes an address apart, as far as it can be one of docker-puller's.
     fn read(uri: &Uri) -> Option<Self> {
         let segments: Vec<&str> = uri.path().strip_prefix('/')?.split('/').collect();
-        let mut address =
-            Self { tokens: Vec::new(), hooks: Vec::new(), project: None, waits: Vec::new(), more: false };
+        let mut address = Self { tokens: Vec::new(), hooks: Vec::new(), project: None, waits: Vec::new(), more: false };
         let is_path = match segments.as_slice() {
             [""] => false,
             // Whoever mistypes an address of windlass has not forgotten a token.
@@ -153,7 +148,9 @@ impl Address {
             _ if self.more => return Err(Error::NotUnderstood(QUERY.to_owned())),
             [] => None,
             // What stands there is repeated nowhere: in an address anything may be the token.
-            [wait] => Some(read_wait(wait).map_err(|_| Error::NotUnderstood(WAIT.to_owned()))?.min(project.spec.longest())),
+            [wait] => {
+                Some(read_wait(wait).map_err(|_| Error::NotUnderstood(WAIT.to_owned()))?.min(project.spec.longest()))
+            }
             _ => return Err(Error::NotUnderstood(QUERY.to_owned())),
         };
         Ok(Wish { wait, dry_run: false, form: Form::Json })

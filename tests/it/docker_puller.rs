@@ -265,7 +265,11 @@ async fn each_call_is_a_delivery_of_its_own_unless_it_says_which_one_it_repeats(
         let told = with_key(by_query("&wait=20s"), "Idempotency-Key: run-1\r\n").await;
         assert_eq!((told.status, told.body.as_str()), (200, SUCCESS), "{told:?}");
     }
-    assert_eq!(with_key(by_path(""), "Idempotency-Key: run-1\r\n").await.status, 200, "the same hook otherwise written");
+    assert_eq!(
+        with_key(by_path(""), "Idempotency-Key: run-1\r\n").await.status,
+        200,
+        "the same hook otherwise written"
+    );
     assert_eq!(deployments(&home, &daemon).await.len(), 1);
     let other = format!("/?token={TOKEN}&hook=other");
     assert_eq!(with_key(other, "Idempotency-Key: run-1\r\n").await.status, 409);
@@ -372,12 +376,12 @@ async fn the_token_gets_neither_into_the_log_nor_into_the_database() {
     std::process::Command::new("kill").args(["-TERM", &serving.id().to_string()]).status().unwrap();
     assert!(serving.wait().unwrap().success());
     log.extend(lines.map(|line| line.unwrap() + "\n"));
-    assert!(log.contains("accepted") && log.contains("not authentic") && log.contains("Hook") | log.contains("refused"));
+    assert!(
+        log.contains("accepted") && log.contains("not authentic") && log.contains("Hook") | log.contains("refused")
+    );
     let database = contents(&home.path().join("state"));
     assert!(has(&database, "docker-puller"), "the database is not where this test looks");
-    for (place, bytes) in
-        [("log", log.as_bytes()), ("database", &database), ("figures", figures.as_bytes())]
-    {
+    for (place, bytes) in [("log", log.as_bytes()), ("database", &database), ("figures", figures.as_bytes())] {
         assert!(!has(bytes, "canary"), "the token stands in the {place}");
     }
     assert!(!format!("{told:?}").contains("canary"), "{told:?}");
