@@ -11,11 +11,14 @@ mod exit;
 mod failure;
 mod follow;
 mod freeze;
+mod import;
 mod init;
 mod key;
 mod list;
+mod new_files;
 mod output;
 mod plan;
+mod project_files;
 mod render;
 mod rollback;
 mod serve;
@@ -24,12 +27,13 @@ mod table;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::auth::Scheme;
+use crate::config::DEFAULT_PATH;
 use client::{Address, Client};
 use exit::Exit;
 use failure::Failure;
@@ -86,6 +90,9 @@ enum Command {
     Check,
     /// Write a project file and a key, and print what to paste into CI
     Init(init::Args),
+    /// Take over what another deployer on this host was configured with
+    #[command(subcommand)]
+    Import(import::Command),
     /// Make keys, and show them in the form that other programs want
     #[command(subcommand)]
     Key(key::Command),
@@ -130,6 +137,7 @@ impl Command {
             Self::Serve => serve::run(global, output),
             Self::Check => check::run(global, output),
             Self::Init(args) => init::run(args, global, output),
+            Self::Import(command) => import::run(command, global, output),
             Self::Key(command) => key::run(command, global, output),
             Self::Deploy(args) => wait_for(deploy::run(args, &global.client(output)?, output)),
             Self::Plan(args) => wait_for(plan::run(args, &global.client(output)?, output)),
@@ -173,6 +181,15 @@ impl Global {
         Client::new(self.socket(), None)
     }
 
+    /// Where config.toml is: in `directory`, where that is given. What is told of it is used from anywhere.
+    fn config_file(&self, directory: Option<&Path>) -> Result<PathBuf, Failure> {
+        let file = match directory {
+            Some(directory) => directory.join("config.toml"),
+            None => self.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_PATH)),
+        };
+        Ok(std::path::absolute(file).map_err(anyhow::Error::new)?)
+    }
+
     /// Where else windlass is. An empty variable says nothing.
     fn url(&self) -> Option<&str> {
         self.url.as_deref().filter(|url| !url.is_empty())
@@ -184,6 +201,11 @@ impl Global {
             None => Address::of_host(self.config.as_deref()),
         }
     }
+}
+
+/// A text as a value of TOML; where it has no control characters, also as a key.
+fn quote(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }
 
 /// One thread is enough for one answer, and it starts faster than several.

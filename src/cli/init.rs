@@ -1,7 +1,6 @@
 //! `windlass init`: from a compose directory or a unit to a working hook. Writes a project file and a key, and nothing else.
 
 mod choose;
-mod files;
 mod project_file;
 mod report;
 mod snippet;
@@ -12,14 +11,15 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::new_files::NewFiles;
 use super::output::Output;
+use super::project_files::Files;
 use super::{Global, client};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::model::{Clock, ProjectName, Repository, UnitName};
 
 use choose::Choice;
-use files::Files;
 use project_file::{ProjectFile, Target};
 use report::{Made, Report};
 
@@ -58,12 +58,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
-    let config = match &args.dir {
-        Some(directory) => directory.join("config.toml"),
-        None => global.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_PATH)),
-    };
-    // What is printed is used from anywhere.
-    let config = std::path::absolute(config).map_err(anyhow::Error::new)?;
+    let config = global.config_file(args.dir.as_deref())?;
     let directory = config.parent().unwrap_or(Path::new("/"));
     let url = global.url().map(client::Address::elsewhere).transpose()?;
     let files = Files::of(&args.project, directory);
@@ -114,7 +109,9 @@ fn make(
         key_file: &files.key_name,
     }
     .text();
-    files.write(&text)?;
+    let mut new = NewFiles::default();
+    files.write(&text, &mut new)?;
+    new.keep();
     report.made = Some(Made { files, left_out });
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The drop-in for docker-puller: its token, and what its hooks ask for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::document::Document;
 use super::key_path::KeyPath;
@@ -11,11 +11,8 @@ use super::raw;
 use super::secret_file::SecretFiles;
 use crate::auth::Token;
 use crate::deploy::catalog::Catalog;
-use crate::deploy::docker_puller::PullerHook;
-use crate::model::KeyId;
-
-/// How logs and answers call whoever has the token.
-const CALLER: &str = "docker-puller";
+use crate::deploy::docker_puller::{CALLER, PullerHook};
+use crate::model::{ImageReference, KeyId};
 
 /// Reads the token, and tells `main`, which is `config.toml`, what is wrong or odd about it.
 pub(super) fn token(main: &mut Part, raw: &raw::DockerPuller, secrets: &SecretFiles) -> Option<Token> {
@@ -69,7 +66,11 @@ pub(super) fn hooks(
         if hook.images.is_empty() && !told {
             problem("images", "needs at least one image, such as \"ghcr.io/acme/shop:latest\"".to_owned());
         }
-        let images: Vec<_> = hook.images.into_iter().map(|image| image.0).collect();
+        let images: Vec<ImageReference> = hook.images.into_iter().map(|image| image.0).collect();
+        let repositories: BTreeSet<_> = images.iter().map(ImageReference::repository).collect();
+        if repositories.len() < images.len() {
+            problem("images", "names a repository twice".to_owned());
+        }
         match projects.get(&hook.project) {
             Some(project) => {
                 for refused in images.iter().filter_map(|image| project.spec.allows(image).err()) {
@@ -140,7 +141,8 @@ mod tests {
         config.toml:8:10: compat.docker_puller.hooks."a/b".images: needs at least one image, such as "ghcr.io/acme/shop:latest"
         config.toml:4:11: compat.docker_puller.hooks.myHook_1.project: there is no project other
         "#);
-        assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "ghcr.io/acme/shop")).problems(), @"config.toml:5:10: compat.docker_puller.hooks.myHook_1.images: project shop does not take it: ghcr.io/acme/shop names neither a tag nor a digest");
+        assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "ghcr.io/acme/shop")).problems(), @r#"config.toml:5:11: compat.docker_puller.hooks.myHook_1.images[0]: "ghcr.io/acme/shop" is not an image with its tag, such as "ghcr.io/acme/shop:live""#);
+        assert_snapshot!(with(&long(), &PULLER.replace(":latest'", ":latest', 'ghcr.io/acme/shop:v1'")).problems(), @"config.toml:5:10: compat.docker_puller.hooks.myHook_1.images: names a repository twice");
         assert_snapshot!(with(&long(), &PULLER.replace("acme/shop:", "acme/web:")).problems(), @"config.toml:5:10: compat.docker_puller.hooks.myHook_1.images: project shop does not take it: ghcr.io/acme/web is not among the images of this project");
         assert_snapshot!(with(&long(), &PULLER.replace("ghcr.io/acme/shop:latest", "shop:latest")).problems(), @"config.toml:5:11: compat.docker_puller.hooks.myHook_1.images[0]: write the full name with its registry, such as `docker.io/library/shop:latest`");
         assert_snapshot!(with(&long(), &PULLER.replace("myHook_1", "''")).problems(), @r#"config.toml:3:29: compat.docker_puller.hooks."": a hook's name has 1 to 200 bytes, and no control characters"#);

@@ -7,15 +7,11 @@ use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, Un
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Image(pub(super) Repository);
 
-/// What an image is called on this host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LocalName(pub(super) ImageReference);
-
 /// A unit of systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit(pub(super) UnitName);
 
-/// An image by its full name, with what is to be deployed of it.
+/// What an image is called, by a tag that moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reference(pub(super) ImageReference);
 
@@ -52,8 +48,7 @@ pub(super) struct EngineHost(pub(super) String);
 pub(super) struct RegistryHost(pub(super) String);
 
 written!(
-    Image, LocalName, Unit, Reference, HookName, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost,
-    RegistryHost,
+    Image, Unit, Reference, HookName, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost, RegistryHost,
 );
 
 impl Written for Image {
@@ -61,19 +56,6 @@ impl Written for Image {
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
-    }
-}
-
-impl Written for LocalName {
-    const EXPECTED: &'static str = r#"an image with its tag, such as "ghcr.io/acme/shop:live""#;
-
-    fn read(text: &str) -> Result<Self, String> {
-        let reference: ImageReference = text.parse().map_err(|error: ImageReferenceError| error.to_string())?;
-        match (reference.tag(), reference.digest()) {
-            (_, Some(_)) => Err(format!("{text:?} names a digest, so no other release can take its place: name a tag")),
-            (None, None) => Err(format!("{text:?} is not {}", Self::EXPECTED)),
-            (Some(_), None) => Ok(Self(reference)),
-        }
     }
 }
 
@@ -86,10 +68,15 @@ impl Written for Unit {
 }
 
 impl Written for Reference {
-    const EXPECTED: &'static str = r#"an image, such as "ghcr.io/acme/shop:latest""#;
+    const EXPECTED: &'static str = r#"an image with its tag, such as "ghcr.io/acme/shop:live""#;
 
     fn read(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
+        let reference: ImageReference = text.parse().map_err(|error: ImageReferenceError| error.to_string())?;
+        match (reference.tag(), reference.digest()) {
+            (_, Some(_)) => Err(format!("{text:?} names a digest, so no other release can take its place: name a tag")),
+            (None, None) => Err(format!("{text:?} is not {}", Self::EXPECTED)),
+            (Some(_), None) => Ok(Self(reference)),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::names::{
-    ComposeName, ComposeProject, EngineHost, Glob, HookName, HostPort, HttpUrl, Image, LocalName, Reference,
+    ComposeName, ComposeProject, EngineHost, Glob, HookName, HostPort, HttpUrl, Image, Reference,
     RegistryHost, Unit,
 };
 use super::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
@@ -153,7 +153,7 @@ pub(super) struct Systemd {
     pub(super) unit: Option<Unit>,
     pub(super) units: Vec<Unit>,
     pub(super) action: Action,
-    pub(super) references: Vec<LocalName>,
+    pub(super) references: Vec<Reference>,
 }
 
 /// `[projects.NAME.command]`
@@ -163,7 +163,7 @@ pub(super) struct Command {
     pub(super) run: Option<Vec<String>>,
     pub(super) rollback: Option<Vec<String>>,
     pub(super) deadline: Deadline,
-    pub(super) references: Vec<LocalName>,
+    pub(super) references: Vec<Reference>,
 }
 
 /// `[projects.NAME.lifecycle]`

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::key_path::KeyPath;
-use super::names::{Image, LocalName};
+use super::names::{Image, Reference};
 use super::project::ProjectReader;
 use super::raw;
 use super::value::FilePath;
@@ -97,7 +97,7 @@ impl ProjectReader<'_> {
         Some(Commands { run: self.line(at, "run", run, deadline), rollback, references })
     }
 
-    fn references(&mut self, at: &KeyPath, images: &[Image], raw: Vec<LocalName>) -> Vec<ImageReference> {
+    fn references(&mut self, at: &KeyPath, images: &[Image], raw: Vec<Reference>) -> Vec<ImageReference> {
         for (i, reference) in raw.iter().enumerate() {
             if !images.iter().any(|image| image.0 == *reference.0.repository()) {
                 let what = format!("{} is not among the images of this project", reference.0.repository());

@@ -6,6 +6,9 @@ use crate::auth::Token;
 use crate::deploy::request::Ask;
 use crate::model::{ImageReference, ProjectName};
 
+/// How logs and answers call whoever has the token.
+pub const CALLER: &str = "docker-puller";
+
 /// All of them, behind the one token that docker-puller has.
 #[derive(Debug)]
 pub struct DockerPuller {

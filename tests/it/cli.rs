@@ -4,6 +4,7 @@
 
 mod acting;
 mod breaking;
+mod import;
 mod init;
 mod keys;
 mod looking;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::quote;
 use crate::model::{ProjectName, Repository, UnitName};
 
 /// What the file says.
@@ -87,10 +88,6 @@ secret_file = {key_file}
             key_file = quote(key_file),
         )
     }
-}
-
-fn quote(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 fn one_comment(service: &str, why: &str) -> String {

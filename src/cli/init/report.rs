@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::output::{Output, Style};
-use super::files::{Files, KEY_ID};
+use super::super::project_files::{Files, KEY_ID};
 use super::snippet::{Ci, Hook};
 use crate::model::{ProjectName, Repository, one_line};
 

@@ -1,13 +1,11 @@
 //! The two files that make a project: what may be deployed, and the key of who may ask.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::super::exit::Exit;
-use super::super::failure::Failure;
-use super::super::key;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::key;
+use super::new_files::NewFiles;
 use crate::auth::Scheme;
 use crate::model::ProjectName;
 
@@ -48,43 +46,16 @@ impl Files {
         }
     }
 
-    /// Writes both, or neither. The key comes first: a project whose key is missing would let the whole configuration
-    /// be refused.
-    pub(super) fn write(&self, text: &str) -> Result<(), Failure> {
-        make_directory(&self.key, 0o700)?;
-        make_directory(&self.project, 0o755)?;
-        let secret = key::generate(Scheme::Standard)?;
-        key::write(&self.key, &secret).map_err(|error| key::not_written(&self.key, &error))?;
-        let create = || -> io::Result<()> {
-            give_to_the_reader(&self.key)?;
-            OpenOptions::new().write(true).create_new(true).open(&self.project)?.write_all(text.as_bytes())
-        };
-        create().map_err(|error| {
-            let _ = fs::remove_file(&self.key);
-            key::not_written(&self.project, &error)
-        })
+    /// Writes both. The key comes first: a project whose key is missing would let the whole configuration be refused.
+    pub(super) fn write(&self, text: &str, files: &mut NewFiles) -> Result<(), Failure> {
+        files.secret(&self.key, &key::generate(Scheme::Standard)?)?;
+        files.plain(&self.project, text)
     }
-}
-
-fn make_directory(file: &Path, mode: u32) -> Result<(), Failure> {
-    let Some(directory) = file.parent() else { return Ok(()) };
-    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(directory);
-    made.map_err(|error| key::not_written(directory, &error))
-}
-
-/// Root makes the key, and windlass, which may run as somebody else, has to read it: so it belongs to whoever its
-/// directory belongs to.
-fn give_to_the_reader(key: &Path) -> io::Result<()> {
-    let Some(directory) = key.parent() else { return Ok(()) };
-    let (directory, file) = (directory.metadata()?, key.metadata()?);
-    if nix::unistd::geteuid().is_root() && (directory.uid(), directory.gid()) != (file.uid(), file.gid()) {
-        std::os::unix::fs::lchown(key, Some(directory.uid()), Some(directory.gid()))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -100,7 +71,9 @@ mod tests {
     fn both_files_are_new_and_the_key_is_for_its_owner_alone() {
         let (directory, project, files) = files();
         files.must_be_new(&project).unwrap();
-        files.write("# shop").unwrap();
+        let mut new = NewFiles::default();
+        files.write("# shop", &mut new).unwrap();
+        new.keep();
         let key = directory.path().join("keys/shop-ci.key");
         assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(key.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
@@ -114,7 +87,9 @@ mod tests {
         fs::create_dir_all(directory.path().join("projects.d")).unwrap();
         std::os::unix::fs::symlink("/nowhere/at/all", &files.project).unwrap();
         assert_eq!(files.must_be_new(&project).unwrap_err().exit(), Exit::Refused);
-        assert_eq!(files.write("# shop").unwrap_err().exit(), Exit::Refused);
+        let mut new = NewFiles::default();
+        assert_eq!(files.write("# shop", &mut new).unwrap_err().exit(), Exit::Refused);
+        drop(new);
         assert!(!files.key.exists());
     }
 }
