@@ -26,6 +26,7 @@ mod site;
 mod crashes;
 mod credentials;
 mod deploys;
+mod docker_puller;
 mod keeping;
 mod outages;
 mod readme;
