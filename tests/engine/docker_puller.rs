@@ -28,26 +28,26 @@ fn stage(site: &Site, address: &str) -> Output {
 #[test]
 fn a_pipeline_that_posts_docker_pullers_address_deploys_and_learns_the_truth_when_it_waits() {
     let site = site();
-    let v1 = site.publish("app:latest", &Image::new("v1"));
+    let v1 = site.publish("app:latest", &Image::web("v1"));
     let done = stage(&site, &format!("/?token={TOKEN}&hook=myhook1"));
     assert_eq!((done.code, done.stdout.as_str()), (0, "{\"success\": true}\n200"), "{}", done.stderr);
     eventually(PATIENCE, "v1 to be in service", || {
         let deployments = site.read("/v1/deployments");
         (deployments["deployments"][0]["status"] == "succeeded").then_some(())
     });
-    site.has_latest(&v1);
+    site.has(&v1);
 
-    let v2 = site.publish("app:latest", &Image::new("v2"));
+    let v2 = site.publish("app:latest", &Image::web("v2"));
     let by_path = site.fill(&format!("/{TOKEN}/{{name}}/myhook1?wait=5m"));
     let done = stage(&site, &by_path);
     assert_eq!(done.stdout, "{\"success\": true}\n200", "{}", done.stderr);
-    site.has_latest(&v2);
+    site.has(&v2);
 
-    site.publish("app:latest", &Image::new("v3").exiting(3));
+    site.publish("app:latest", &Image::running("v3", "exit 3"));
     let done = stage(&site, &format!("/?token={TOKEN}&hook=myhook1&wait=5m"));
     assert!(done.stdout.ends_with("422") && done.stdout.contains("rolled_back"), "{}", done.stdout);
     assert!(done.stdout.contains("\"success\": false"), "{}", done.stdout);
-    site.has_latest(&v2);
+    site.has(&v2);
 
     let wrong = stage(&site, "/?token=abc123&hook=myhook1");
     assert_eq!(wrong.stdout, "{\"error\": \"Invalid token\", \"success\": false}\n400");
