@@ -48,7 +48,17 @@ pub(super) struct EngineHost(pub(super) String);
 pub(super) struct RegistryHost(pub(super) String);
 
 written!(
-    Image, Unit, Reference, HookName, Glob, ComposeName, ComposeProject, HttpUrl, HostPort, EngineHost, RegistryHost,
+    Image,
+    Unit,
+    Reference,
+    HookName,
+    Glob,
+    ComposeName,
+    ComposeProject,
+    HttpUrl,
+    HostPort,
+    EngineHost,
+    RegistryHost,
 );
 
 impl Written for Image {

@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::names::{
-    ComposeName, ComposeProject, EngineHost, Glob, HookName, HostPort, HttpUrl, Image, Reference,
-    RegistryHost, Unit,
+    ComposeName, ComposeProject, EngineHost, Glob, HookName, HostPort, HttpUrl, Image, Reference, RegistryHost, Unit,
 };
 use super::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
 use crate::auth::{Permission, Scheme};

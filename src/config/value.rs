@@ -25,7 +25,7 @@ pub(super) trait Written: Sized {
 
 /// Gives types that are written as text their `Deserialize`.
 macro_rules! written {
-    ($($name:ty),+) => {$(
+    ($($name:ty),+ $(,)?) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_any($crate::config::value::TextOnly(std::marker::PhantomData))
