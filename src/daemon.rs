@@ -2,6 +2,7 @@
 //!
 //! Recovery comes before the first hook: what was under way when windlass stopped is taken up before anything new.
 
+mod attendance;
 mod signals;
 mod socket;
 mod survey;
@@ -25,6 +26,7 @@ use crate::http::{self, App, Readiness};
 use crate::lanes::Lanes;
 use crate::model::Clock;
 use crate::runner::{Parts, Runner};
+use crate::service_manager::ServiceManager;
 use crate::store::Store;
 
 pub use signals::serve;
@@ -44,19 +46,26 @@ pub struct Outside {
     pub clock: Clock,
     /// How long an engine or registry that does not answer is waited for.
     pub patience: Duration,
+    /// Sockets for hooks that somebody else holds and hands over; without any, the configured address is listened on.
+    pub sockets: Vec<std::net::TcpListener>,
 }
 
 /// A daemon that listens.
 pub struct Daemon {
-    hooks: SocketAddr,
+    hooks: Vec<SocketAddr>,
     metrics: Option<SocketAddr>,
     socket: PathBuf,
     runner: Runner,
+    store: Store,
     catalog: watch::Sender<Arc<Catalog>>,
     docker_puller: watch::Sender<Option<Arc<DockerPuller>>>,
     readiness: watch::Sender<Readiness>,
     tasks: TaskTracker,
     connections: TaskTracker,
+    /// Whoever connects while windlass does not run waits in a socket that outlives it.
+    is_waited_for: bool,
+    leaving: CancellationToken,
+    refusing: CancellationToken,
     closing: CancellationToken,
     aborting: CancellationToken,
     hanging_up: CancellationToken,
@@ -67,7 +76,7 @@ impl Outside {
     /// The real machine's clock and patience, with `host`.
     #[must_use]
     pub fn real(host: SharedHost) -> Self {
-        Self { host, clock: Clock::system(), patience: PATIENCE }
+        Self { host, clock: Clock::system(), patience: PATIENCE, sockets: Vec::new() }
     }
 }
 
@@ -78,7 +87,8 @@ impl Daemon {
     /// When the state cannot be opened or an address cannot be listened on.
     pub async fn start(settings: Settings, outside: Outside) -> anyhow::Result<Self> {
         let store = Store::open(&settings.state_dir, outside.clock.clone())?;
-        let (tasks, closing, aborting) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let [refusing, closing, aborting] = std::array::from_fn(|_| CancellationToken::new());
         let (catalog, configured) = watch::channel(Arc::new(settings.projects));
         let (docker_puller, answered) = watch::channel(settings.docker_puller);
         let (readiness, ready) = watch::channel(Readiness::Starting);
@@ -88,6 +98,7 @@ impl Daemon {
             lanes: Lanes::new(settings.concurrency, settings.limits.queue),
             catalog: configured,
             tasks: tasks.clone(),
+            refusing: refusing.clone(),
             closing: closing.clone(),
             aborting: aborting.clone(),
             patience: outside.patience,
@@ -99,16 +110,21 @@ impl Daemon {
             body_timeout: settings.limits.body_timeout,
             ..http::Limits::default()
         };
-        let app = App::new(runner.clone(), store, outside.clock, limits, answered, ready);
+        let app = App::new(runner.clone(), store.clone(), outside.clock, limits, answered, ready);
 
         // Bound before recovery, so that a wrong address is known at once; served after it.
-        let hook_listener = listen(settings.listen).await?;
+        let is_waited_for = !outside.sockets.is_empty();
+        let hook_listeners = if is_waited_for {
+            outside.sockets.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?
+        } else {
+            vec![listen(settings.listen).await?]
+        };
         let metrics_listener = match settings.metrics_listen {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
         let socket_listener = socket::bind(&settings.socket)?;
-        let hooks = hook_listener.local_addr()?;
+        let hooks = hook_listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let metrics = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
         let resumed = runner.recover().await.context("failed to read what was not finished")?;
@@ -120,34 +136,55 @@ impl Daemon {
             metrics,
             socket: settings.socket,
             runner,
+            store,
             catalog,
             docker_puller,
             readiness,
             tasks,
             connections: TaskTracker::new(),
+            is_waited_for,
+            leaving: CancellationToken::new(),
+            refusing,
             closing,
             aborting,
             hanging_up: CancellationToken::new(),
             drain_timeout: settings.drain_timeout,
         };
-        daemon.serve_on(hook_listener.into(), http::hooks(app.clone()), limits);
-        daemon.serve_on(socket_listener.into(), http::operators(app.clone()), limits);
+        for listener in hook_listeners {
+            daemon.serve_on(listener.into(), http::hooks(app.clone()), limits, &daemon.leaving);
+        }
+        daemon.serve_on(socket_listener.into(), http::operators(app.clone()), limits, &daemon.hanging_up);
         if let Some(listener) = metrics_listener {
-            daemon.serve_on(listener.into(), http::metrics(app), limits);
+            daemon.serve_on(listener.into(), http::metrics(app), limits, &daemon.hanging_up);
         }
         daemon.readiness.send_replace(Readiness::Ready);
         Ok(daemon)
     }
 
-    fn serve_on(&self, listener: http::Listener, router: http::Router, limits: http::Limits) {
-        let (connections, stop) = (self.connections.clone(), self.hanging_up.clone());
+    fn serve_on(&self, listener: http::Listener, router: http::Router, limits: http::Limits, stop: &CancellationToken) {
+        let (connections, stop) = (self.connections.clone(), stop.clone());
         self.connections.spawn(async move { http::serve(listener, router, limits, &connections, stop).await });
     }
 
     /// Where hooks are taken.
     #[must_use]
-    pub const fn hooks(&self) -> SocketAddr {
-        self.hooks
+    pub fn hooks(&self) -> &[SocketAddr] {
+        &self.hooks
+    }
+
+    /// Keeps the service manager informed, to the end.
+    pub fn attend_to(&self, manager: &Arc<ServiceManager>) {
+        let (activity, readiness) = (self.runner.activity(), self.readiness.subscribe());
+        let news = attendance::News { activity, readiness, catalog: self.catalog.subscribe() };
+        self.connections.spawn(news.tell(Arc::clone(manager), self.hanging_up.clone()));
+        let (store, stop) = (self.store.clone(), self.hanging_up.clone());
+        self.connections.spawn(attendance::prove_life(store, Arc::clone(manager), stop));
+    }
+
+    /// How long [`Daemon::stop`] takes at most.
+    #[must_use]
+    pub const fn farewell(&self) -> Duration {
+        self.drain_timeout.saturating_add(ABORT_TIMEOUT.saturating_mul(2))
     }
 
     /// Where metrics are read, when they have a port of their own.
@@ -186,6 +223,9 @@ impl Daemon {
     /// taken up again at the next start.
     pub async fn stop(self) {
         self.readiness.send_replace(Readiness::Draining);
+        // Who comes from now on waits in the socket for the next windlass, and who is here already is written down for
+        // it. Without such a socket he is told to come back.
+        if self.is_waited_for { &self.leaving } else { &self.refusing }.cancel();
         self.closing.cancel();
         self.tasks.close();
         if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
@@ -194,12 +234,13 @@ impl Daemon {
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.tasks.wait()).await;
         }
         // Only now: whoever asks meanwhile is told that windlass is being stopped, and to come back.
+        self.leaving.cancel();
         self.hanging_up.cancel();
         self.connections.close();
         let _ = tokio::time::timeout(ABORT_TIMEOUT, self.connections.wait()).await;
         // A socket that nobody listens on would make clients wait for an answer that never comes.
         let _ = std::fs::remove_file(&self.socket);
-        drop(self.runner);
+        drop((self.runner, self.store));
         tracing::info!("stopped");
     }
 }

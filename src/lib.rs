@@ -16,6 +16,7 @@ pub mod wire;
 pub mod config;
 
 pub mod http;
+pub mod service_manager;
 
 pub mod daemon;
 

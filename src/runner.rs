@@ -3,6 +3,7 @@
 //! The runner owns every deployment from its acceptance to its outcome. Each one has a task of its own, which is the
 //! only writer of its events.
 
+mod activity;
 mod attend;
 mod carry;
 mod guard;
@@ -17,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use activity::Activity;
 pub use way_back::NoWayBack;
 
 use crate::deploy::catalog::{Catalog, Project};
@@ -40,12 +42,15 @@ struct Inner {
     lanes: Lanes,
     catalog: watch::Receiver<Arc<Catalog>>,
     tasks: TaskTracker,
-    /// No new deployment, and no new step of one.
+    /// No new deployment.
+    refusing: CancellationToken,
+    /// No new step of one.
     closing: CancellationToken,
     /// Not even the step that is being carried out.
     aborting: CancellationToken,
     patience: Duration,
     withdrawals: Mutex<HashMap<DeploymentId, Withdrawal>>,
+    activity: watch::Sender<Activity>,
 }
 
 struct Withdrawal {
@@ -65,7 +70,9 @@ pub struct Parts {
     pub catalog: watch::Receiver<Arc<Catalog>>,
     /// Where tasks are spawned.
     pub tasks: TaskTracker,
-    /// When it fires no new deployment is taken, and running ones stop between two steps.
+    /// When it fires no new deployment is taken.
+    pub refusing: CancellationToken,
+    /// When it fires running ones stop between two steps. What is taken afterwards waits for the next start.
     pub closing: CancellationToken,
     /// When it fires running ones stop within a step, and are taken up again after a restart.
     pub aborting: CancellationToken,
@@ -132,10 +139,12 @@ impl Runner {
             lanes: parts.lanes,
             catalog: parts.catalog,
             tasks: parts.tasks,
+            refusing: parts.refusing,
             closing: parts.closing,
             aborting: parts.aborting,
             patience: parts.patience,
             withdrawals: Mutex::default(),
+            activity: watch::Sender::default(),
         }))
     }
 
@@ -151,10 +160,10 @@ impl Runner {
         self.0.catalog.borrow().clone()
     }
 
-    /// Whether new deployments are refused because windlass is being stopped.
+    /// What is under way, as it changes.
     #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.0.closing.is_cancelled()
+    pub fn activity(&self) -> watch::Receiver<Activity> {
+        self.0.activity.subscribe()
     }
 
     /// Fires when windlass is being stopped.
@@ -174,7 +183,7 @@ impl Runner {
     }
 
     async fn take(&self, request: DeployRequest) -> Result<Submitted, SubmitError> {
-        if self.is_closing() {
+        if self.0.refusing.is_cancelled() {
             return Err(SubmitError::Closing);
         }
         let acceptance = match self.0.lanes.reserve(&request.project) {

@@ -59,6 +59,11 @@ impl Store {
         Ok(Self(Arc::new(Inner { clock, reader, writer, bell, _lock: lock })))
     }
 
+    /// Answers when the writer has come to this question, whatever it can do then.
+    pub async fn answers(&self) {
+        let _ = self.0.writer.write(|_| Ok(())).await;
+    }
+
     /// Rings with the number of the newest journal row after every commit that wrote one. Take the bell first and
     /// read then: so nothing falls in between.
     #[must_use]

@@ -16,8 +16,7 @@ const LEVEL: &str = "WINDLASS_LOG";
 
 pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     start_log()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::new)?;
-    let Err(error) = runtime.block_on(daemon::serve(global.config.as_deref())) else {
+    let Err(error) = daemon::serve(global.config.as_deref()) else {
         return Ok(Exit::Succeeded);
     };
     let thing = "windlass does not start";

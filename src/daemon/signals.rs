@@ -3,18 +3,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, Outside};
 use crate::config::Settings;
 use crate::host::machine::Machine;
 use crate::model::Clock;
+use crate::service_manager::{ServiceManager, handed_over};
 
 /// Runs the daemon: SIGTERM and SIGINT stop it, SIGHUP makes it read its configuration again.
 ///
 /// # Errors
 /// When the configuration is broken or the daemon cannot start.
-pub async fn serve(config: Option<&Path>) -> anyhow::Result<()> {
+pub fn serve(config: Option<&Path>) -> anyhow::Result<()> {
+    // Before there are threads: see there.
+    let sockets = handed_over().context("failed to take over the sockets that systemd listens on; they must be TCP")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(config, sockets))
+}
+
+async fn run(config: Option<&Path>, sockets: Vec<std::net::TcpListener>) -> anyhow::Result<()> {
     let load = || Settings::load(config, std::env::vars_os(), Clock::system().now());
     let (settings, warnings) = load()?;
     for warning in warnings {
@@ -26,13 +35,18 @@ pub async fn serve(config: Option<&Path>) -> anyhow::Result<()> {
     let mut hang_up = signal(SignalKind::hangup())?;
 
     let machine = Arc::new(Machine::new(settings.machine.clone()));
-    let daemon = Daemon::start(settings.clone(), Outside::real(machine.clone())).await?;
-    tracing::info!(hooks = %daemon.hooks(), socket = %daemon.socket().display(), "ready");
+    let outside = Outside { sockets, ..Outside::real(machine.clone()) };
+    let daemon = Daemon::start(settings.clone(), outside).await?;
+    let manager = Arc::new(ServiceManager::from_env());
+    daemon.attend_to(&manager);
+    manager.ready();
+    tracing::info!(hooks = ?daemon.hooks(), socket = %daemon.socket().display(), "ready");
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => {
+                manager.reloading();
                 let loaded = load();
                 if let Ok((anew, _)) = &loaded {
                     machine.reconfigure(anew.machine.clone());
@@ -41,9 +55,11 @@ pub async fn serve(config: Option<&Path>) -> anyhow::Result<()> {
                     }
                 }
                 daemon.reload(loaded);
+                manager.ready();
             }
         }
     }
+    manager.stopping(daemon.farewell());
     daemon.stop().await;
     Ok(())
 }

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
@@ -25,6 +25,8 @@ use super::socket::{Flushes, Socket};
 
 /// How long to wait when there is no file descriptor left for a connection.
 const BREATHER: Duration = Duration::from_millis(250);
+/// How long who is connected when windlass stops may take to say what he came for.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 /// How long, and how much, a peer may go on sending after the last answer. To close at once would make the system
 /// throw that answer away.
 const LINGER: Duration = Duration::from_secs(2);
@@ -57,7 +59,7 @@ enum Stream {
 }
 
 /// Serves what comes in until `stop` fires. Then no further connection is taken, idle ones are closed, and answers
-/// under way are finished on `tasks`.
+/// under way are finished on `tasks`. Who has connected and not yet asked is heard first.
 pub async fn serve(listener: Listener, router: Router, limits: Limits, tasks: &TaskTracker, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(limits.connections.max(1)));
     let mut complained = false;
@@ -123,7 +125,10 @@ impl Connection {
         let Self { origin, router, limits, stop, permit } = self;
         let peer = Peer { origin, flushes: Flushes::default() };
         let socket = Socket::new(stream, limits.write_timeout, peer.flushes.clone());
+        let asked = Arc::new(Notify::new());
+        let has_asked = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Incoming>| {
+            has_asked.notify_one();
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(peer.clone());
             // The router is always ready, and its answer always one.
@@ -137,11 +142,16 @@ impl Connection {
             .max_header_size(limits::HEAD)
             .serve_connection(TokioIo::new(socket), service);
 
+        let stop_politely = async {
+            stop.cancelled().await;
+            let _ = tokio::time::timeout(FIRST_WORD, asked.notified()).await;
+        };
+        let mut stop_politely = std::pin::pin!(stop_politely);
         let mut stopping = false;
         let served = loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled(), if !stopping => {
+                () = &mut stop_politely, if !stopping => {
                     stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -173,7 +183,6 @@ mod tests {
     use bytes::Bytes;
     use futures_util::stream;
     use tokio::net::TcpStream;
-    use tokio::sync::Notify;
     use tokio::time::timeout;
 
     use super::*;
@@ -266,6 +275,26 @@ mod tests {
         assert!(answered.contains("connection: close") && answered.ends_with("at last"), "{answered}");
         served.ended().await;
         assert!(TcpStream::connect(served.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_has_connected_when_it_stops_may_still_ask() {
+        let served = served(greeting(), Limits::default()).await;
+        let mut first = served.connect().await;
+        first.write_all(ASK).await.unwrap();
+        some(&mut first).await;
+        let mut late = served.connect().await;
+        // Connections are taken in the order in which they came: once this one is answered, the other was taken.
+        let mut last = served.connect().await;
+        last.write_all(ASK).await.unwrap();
+        some(&mut last).await;
+
+        served.stop.cancel();
+        assert_eq!(rest(&mut last).await, "");
+        late.write_all(ASK).await.unwrap();
+        let answered = rest(&mut late).await;
+        assert!(answered.contains("connection: close") && answered.ends_with("hello"), "{answered}");
+        served.ended().await;
     }
 
     #[tokio::test]

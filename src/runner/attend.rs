@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use super::Runner;
+use super::activity::Place;
 use super::carry::Carrier;
 use super::scribe::{Halt, Scribe};
 use crate::deploy::event::{Event, Outcome};
@@ -22,16 +23,21 @@ impl Runner {
     ) {
         let id = deployment.id.clone();
         let mut scribe = Scribe::new(self.0.store.clone(), deployment, self.0.aborting.clone());
+        let mut place = Place::waiting(&self.0.activity);
         let turn = tokio::select! {
             biased;
             () = self.0.closing.cancelled() => return,
             turn = turn => turn,
         };
         let done = match turn {
-            Ok(Turn::Lease(lease)) => match self.project(&scribe.deployment().project) {
-                Some(project) => Carrier::new(Arc::clone(&self.0), project, lease, withdrawn, scribe).carry().await,
-                None => give_up_unconfigured(&mut scribe).await,
-            },
+            Ok(Turn::Lease(lease)) => {
+                let project = &scribe.deployment().project;
+                place.begin(&id, project);
+                match self.project(project) {
+                    Some(project) => Carrier::new(Arc::clone(&self.0), project, lease, withdrawn, scribe).carry().await,
+                    None => give_up_unconfigured(&mut scribe).await,
+                }
+            }
             Ok(Turn::Superseded { by }) => scribe.write(Event::superseded(&by)).await,
             Ok(Turn::Withdrawn) => {
                 let reason = withdrawn.borrow().clone();

@@ -123,12 +123,17 @@ impl Home {
 
     /// Starts a daemon here.
     pub(crate) fn start(&self) -> TestDaemon {
+        self.start_on(Vec::new())
+    }
+
+    /// Starts a daemon that takes hooks on sockets which it is handed.
+    pub(crate) fn start_on(&self, sockets: Vec<std::net::TcpListener>) -> TestDaemon {
         let settings = self.settings().unwrap().0;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let outside =
-            Outside { host: Arc::new(self.world.clone()), clock: self.clock(), patience: Duration::from_millis(1500) };
+        let host = Arc::new(self.world.clone());
+        let outside = Outside { host, clock: self.clock(), patience: Duration::from_millis(1500), sockets };
         let daemon = outside_of_runtimes(|| runtime.block_on(Daemon::start(settings, outside))).unwrap();
-        TestDaemon { url: format!("http://{}", daemon.hooks()), runtime: Some(runtime), daemon: Some(daemon) }
+        TestDaemon { url: format!("http://{}", daemon.hooks()[0]), runtime: Some(runtime), daemon: Some(daemon) }
     }
 }
 

@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod docker_puller;
 mod flow;
+mod handover;
 mod hook;
 mod house;
 mod lifecycle;

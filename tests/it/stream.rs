@@ -207,6 +207,7 @@ async fn who_waits_is_given_a_sign_of_life_in_every_form() {
         lanes: Lanes::new(1, 8),
         catalog,
         tasks: tasks.clone(),
+        refusing: CancellationToken::new(),
         closing: CancellationToken::new(),
         aborting: CancellationToken::new(),
         patience: Duration::from_secs(1),
