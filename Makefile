@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-fast test-engines bench
+.PHONY: help deb demo lint test test-fast test-engines bench
 
 # Most tests against an engine wait for it most of the time.
 export RUST_TEST_THREADS ?= 4
@@ -16,6 +16,9 @@ help: ## lists what there is
 
 demo: ## shows what windlass does: v1, v2, and a broken v3 that does not get through
 	scripts/demo
+
+deb: ## makes the Debian package, in target/debian
+	scripts/deb release
 
 lint: ## formatting, clippy and documentation, without a warning left
 	cargo fmt --check

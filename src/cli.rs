@@ -116,6 +116,12 @@ enum Command {
     Unfreeze(freeze::Unfreeze),
 }
 
+/// The whole command line, for whoever describes it elsewhere: manual pages, completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Does what the command line says, and says how that ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Cli { global, command } = match Cli::try_parse_from(arguments) {
@@ -216,13 +222,11 @@ fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound_and_each_command_says_in_one_line_what_it_does() {
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         command.clone().debug_assert();
         for sub in command.get_subcommands() {
