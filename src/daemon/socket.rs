@@ -1,7 +1,7 @@
 //! The operators' socket: whoever may open it may deploy.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -32,6 +32,7 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
         .with_context(|| format!("failed to set the permissions of {}", path.display()))?;
     // Without the group, only root and the user that runs windlass can open it: safe, if less convenient.
     if let Ok(Some(group)) = nix::unistd::Group::from_name(GROUP)
+        && fs::metadata(path).is_ok_and(|socket| socket.gid() != group.gid.as_raw())
         && let Err(error) = nix::unistd::chown(path, None, Some(group.gid))
     {
         tracing::warn!(%error, "failed to give the socket to the group {GROUP}");

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::hook::{Hook, key_text};
 use crate::image::Image;
@@ -104,6 +107,65 @@ impl Host {
         );
         self.write("/etc/windlass/projects.d/project.toml", &text);
         self.write_as("/etc/windlass/keys/ci.key", "600", &key_text(&self.key));
+    }
+
+    /// Has the socket of the package listen on the test's own port.
+    pub fn use_port(&self) {
+        let listen = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{hooks}\n";
+        self.write("/etc/systemd/system/windlass.socket.d/port.conf", listen);
+    }
+
+    /// Configures a project of one Compose service, a page on `port`, for the windlass of the package.
+    pub fn shop(&self) {
+        let web = "  web:\n    image: {repo}/app:live\n    ports: [\"127.0.0.1:{port}:8080\"]\n";
+        self.write("{srv}/{name}/compose.yaml", &format!("services:\n{web}"));
+        self.configure("[limits]\nqueue = 10000");
+        let health = "[projects.{name}.health]\nwithin = \"40s\"\nsettle = \"500ms\"\n";
+        self.project(&["app"], &format!("[projects.{{name}}.compose]\ndirectory = \"{{srv}}/{{name}}\"\n{health}"));
+        self.sh("chown windlass: /etc/windlass/registry.password /etc/windlass/keys/ci.key");
+    }
+
+    /// Has callers send hooks, one after the other each, while `work` is done. Asserts that each hook was
+    /// accepted; gives the deployments' ids, and what came of the work.
+    pub fn while_hooks_come<T>(&self, image: &str, work: impl FnOnce() -> T) -> (Vec<String>, T) {
+        let enough = AtomicBool::new(false);
+        let call = || {
+            let mut ids = Vec::new();
+            while !enough.load(Ordering::SeqCst) {
+                let answer = self.hook(&[image]).send();
+                assert_eq!(answer.status, 202, "{}", answer.text);
+                ids.push(answer.id());
+            }
+            ids
+        };
+        std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..3).map(|_| scope.spawn(call)).collect();
+            // Should it panic, the callers would go on for ever.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            enough.store(true, Ordering::SeqCst);
+            let ids = callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect();
+            (ids, done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
+
+    /// A reading on the operators' socket, on the host.
+    pub fn read(&self, path: &str) -> Value {
+        let url = format!("http://windlass{path}");
+        let socket = "/run/windlass/windlass.sock";
+        serde_json::from_str(&self.exec(&["curl", "-sS", "--unix-socket", socket, &url]).text()).unwrap()
+    }
+
+    /// How deployments ended, once they all have.
+    pub fn outcomes(&self, ids: &[String]) -> Vec<String> {
+        let urls: Vec<String> = ids.iter().map(|id| format!("http://windlass/v1/deployments/{id}")).collect();
+        let curl = ["curl", "-sS", "--unix-socket", "/run/windlass/windlass.sock", "-w", "\n"];
+        eventually(PATIENCE, "the outcomes", || {
+            let text = self.exec(&curl).args(&urls).text();
+            let status = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?["status"].as_str()?.to_owned());
+            let statuses: Vec<String> = text.lines().filter_map(status).collect();
+            let ended = statuses.iter().all(|status| status != "queued" && status != "running");
+            (ended && statuses.len() == ids.len()).then_some(statuses)
+        })
     }
 
     /// Waits until windlass takes hooks.

@@ -32,4 +32,5 @@ mod host;
 
 mod boot;
 mod commands;
+mod package;
 mod units;
