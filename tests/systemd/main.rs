@@ -33,4 +33,5 @@ mod host;
 mod boot;
 mod commands;
 mod package;
+mod service;
 mod units;

@@ -36,16 +36,21 @@ fn package_of(version: &str, program: Option<&str>) -> PathBuf {
 }
 
 /// A bare host on which the package is installed by one command.
-fn installed() -> Host {
+pub fn installed() -> Host {
     let host = Host::start();
-    host.use_port();
-    host.copy(package(), "/root/windlass.deb");
-    host.sh("dpkg -i /root/windlass.deb");
+    install(&host);
     host
 }
 
+/// Installs it by one command.
+pub fn install(host: &Host) {
+    host.use_port();
+    host.copy(package(), "/root/windlass.deb");
+    host.sh("dpkg -i /root/windlass.deb");
+}
+
 /// The same with a project, whose first release is in service.
-fn with_project() -> Host {
+pub fn with_project() -> Host {
     let host = installed();
     host.shop();
     host.publish("app:v1", &Image::web("v1"));
