@@ -157,14 +157,25 @@ impl Host {
 
     /// How deployments ended, once they all have.
     pub fn outcomes(&self, ids: &[String]) -> Vec<String> {
+        self.ended(ids).iter().map(|deployment| deployment["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until deployments have ended, and asserts that each succeeded or gave way to a newer one.
+    #[track_caller]
+    pub fn none_failed(&self, ids: &[String]) {
+        let failed = |deployment: &Value| !matches!(deployment["status"].as_str(), Some("succeeded" | "superseded"));
+        let failed: Vec<Value> = self.ended(ids).into_iter().filter(failed).collect();
+        assert!(failed.is_empty(), "{failed:#?}");
+    }
+
+    fn ended(&self, ids: &[String]) -> Vec<Value> {
         let urls: Vec<String> = ids.iter().map(|id| format!("http://windlass/v1/deployments/{id}")).collect();
         let curl = ["curl", "-sS", "--unix-socket", "/run/windlass/windlass.sock", "-w", "\n"];
         eventually(PATIENCE, "the outcomes", || {
             let text = self.exec(&curl).args(&urls).text();
-            let status = |line: &str| Some(serde_json::from_str::<Value>(line).ok()?["status"].as_str()?.to_owned());
-            let statuses: Vec<String> = text.lines().filter_map(status).collect();
-            let ended = statuses.iter().all(|status| status != "queued" && status != "running");
-            (ended && statuses.len() == ids.len()).then_some(statuses)
+            let deployments: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            let has_ended = |deployment: &Value| !matches!(deployment["status"].as_str(), Some("queued" | "running"));
+            (deployments.len() == ids.len() && deployments.iter().all(has_ended)).then_some(deployments)
         })
     }
 
