@@ -10,6 +10,7 @@ use crate::auth::{Key, Scheme};
 
 const HOST: &str = include_str!("../../config.example.toml");
 const PROJECT: &str = include_str!("../../project.example.toml");
+const README: &str = include_str!("../../README.md");
 
 /// The example with every setting in force: `#key` becomes `key`, and `# text` stays what it is.
 fn in_force(example: &str) -> String {
@@ -112,4 +113,17 @@ fn the_example_of_a_project_states_every_key_with_its_default() {
         ..raw::Project::default()
     };
     assert_eq!(stated, default);
+}
+
+#[test]
+fn every_setting_in_the_readme_is_one() {
+    let blocks: Vec<&str> = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let (of_projects, of_hosts): (Vec<&str>, Vec<&str>) = blocks.iter().partition(|block| block.contains("[projects."));
+    for block in &of_projects {
+        toml::from_str::<raw::ProjectFile>(block).unwrap_or_else(|error| panic!("{error}{block}"));
+    }
+    for block in &of_hosts {
+        toml::from_str::<raw::Host>(block).unwrap_or_else(|error| panic!("{error}{block}"));
+    }
+    assert!(of_projects.len() >= 3 && of_hosts.len() >= 2, "{blocks:#?}");
 }

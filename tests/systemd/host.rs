@@ -188,6 +188,14 @@ impl Host {
         });
     }
 
+    /// Has windlass read its configuration again. systemd does not wait for that: it only sends the signal.
+    pub fn reload(&self) {
+        let count = || self.journal("windlass.service").matches("configuration read again").count();
+        let before = count();
+        self.systemctl(&["reload", "windlass.service"]);
+        eventually(PATIENCE, "the configuration", || (count() > before).then_some(()));
+    }
+
     /// Puts an image into the registry: `app:v1`.
     pub fn publish(&self, name: &str, image: &Image) -> Published {
         let (repository, tag) = name.split_once(':').unwrap();

@@ -33,5 +33,6 @@ mod host;
 mod boot;
 mod commands;
 mod package;
+mod pipeline;
 mod service;
 mod units;

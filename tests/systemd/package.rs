@@ -54,7 +54,7 @@ pub fn with_project() -> Host {
     let host = installed();
     host.shop();
     host.publish("app:v1", &Image::web("v1"));
-    host.systemctl(&["reload", "windlass.service"]);
+    host.reload();
     host.hook(&["app:v1"]).query("wait=2m").send().succeeded();
     host
 }
@@ -71,7 +71,7 @@ fn one_command_makes_a_working_service_which_is_there_after_a_reboot() {
 
     host.shop();
     host.publish("app:v1", &Image::web("v1"));
-    host.systemctl(&["reload", "windlass.service"]);
+    host.reload();
     host.hook(&["app:v1"]).query("wait=2m").send().succeeded();
     host.reboot();
     host.await_ready();
