@@ -33,6 +33,7 @@ mod answer;
 mod error;
 mod health;
 mod metrics;
+mod refusals;
 mod tally;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ struct Inner {
     docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
     readiness: watch::Receiver<Readiness>,
     room: body::Room,
+    refusals: refusals::Refusals,
     tally: tally::Tally,
 }
 
@@ -78,8 +80,8 @@ impl App {
         docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
-        let (room, tally) = Default::default();
-        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, tally }))
+        let (room, refusals, tally) = Default::default();
+        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, tally }))
     }
 }
 

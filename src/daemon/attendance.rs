@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn the_line_names_what_is_being_deployed_and_what_is_wrong() {
-        const ONE: &str = "01KAH3Z5QK8Y1V6T5R4P3N2M1A";
-        const TWO: &str = "01KAH3Z5QK8Y1V6T5R4P3N2M1B";
+        const ONE: &str = "01kah3z5qk8y1v6t5r4p3n2m1a";
+        const TWO: &str = "01kah3z5qk8y1v6t5r4p3n2m1b";
         let line = |activity: &Activity, readiness| describe(activity, readiness, 3);
         assert_eq!(line(&activity(&[], 0), Readiness::Ready), "idle, 3 projects");
         assert_eq!(

@@ -73,11 +73,12 @@ impl App {
         let tokens: Vec<&str> = address.tokens.iter().map(String::as_str).collect();
         // What is asked for stands in the address: so it takes the body's place where two deliveries are compared.
         let body = Bytes::from(address.hooks.join("\n"));
-        let delivery =
-            puller.token.verify(&tokens, &SignedHook { headers: &head.headers, body: &body }).map_err(|_| {
-                self.not_authentic(head, None, "the address does not have the token of docker-puller");
-                Refused::Token
-            })?;
+        let delivery = puller.token.verify(&tokens, &SignedHook { headers: &head.headers, body: &body }).map_err(
+            |_| match self.not_authentic(head, None, "the address does not have the token of docker-puller") {
+                Error::NotAuthentic => Refused::Token,
+                too_many => Refused::Other(too_many),
+            },
+        )?;
         let (hook, project) = self.find(puller, address)?;
         let decided = async {
             let wish = address.wish(&project)?;

@@ -6,6 +6,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::refusals;
 use crate::deploy::event::Outcome;
 use crate::deploy::request::Refusal;
 use crate::model::{DeploymentId, KeyId, Timestamp};
@@ -19,6 +20,10 @@ use crate::wire::view::DeploymentView;
 pub(super) enum Error {
     #[error("the request is not authentic: it needs to be made just now, with a key of the project that it names")]
     NotAuthentic,
+    #[error(
+        "too many requests from your address were not authentic, and so was this one: mend the key or the clock first"
+    )]
+    TooManyRefused,
     #[error("there is nothing at this address")]
     NotFound,
     #[error("there is no {0} on this host")]
@@ -67,6 +72,7 @@ impl Error {
         use StatusCode as S;
         match self {
             Self::NotAuthentic => Kind(S::UNAUTHORIZED, "not_authentic", "Not authentic"),
+            Self::TooManyRefused => Kind(S::TOO_MANY_REQUESTS, "too_many", "Too many that are not authentic"),
             Self::NotFound | Self::Unknown(_) => Kind(S::NOT_FOUND, "not_found", "Not found"),
             Self::Method => Kind(S::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
             Self::BodyTooSlow => Kind(S::REQUEST_TIMEOUT, "too_slow", "The body came too slowly"),
@@ -131,6 +137,7 @@ impl Error {
                 freeze.until.map(|until| until.since(*now).as_secs().saturating_add(1))
             }
             Self::NotTaken { error: SubmitError::Closing, .. } => Some(10),
+            Self::TooManyRefused => Some(refusals::SPAN.as_secs()),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(30),
             _ => None,
         }

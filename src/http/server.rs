@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -126,14 +128,21 @@ impl Connection {
         let peer = Peer { origin, flushes: Flushes::default() };
         let socket = Socket::new(stream, limits.write_timeout, peer.flushes.clone());
         let asked = Arc::new(Notify::new());
-        let has_asked = Arc::clone(&asked);
+        let (has_asked, stopping) = (Arc::clone(&asked), stop.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             has_asked.notify_one();
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(peer.clone());
             // The router is always ready, and its answer always one.
-            let answer = router.clone().call(request);
-            Box::pin(answer) as Pin<Box<dyn Future<Output = Result<Response, std::convert::Infallible>> + Send>>
+            let (answer, stopping) = (router.clone().call(request), stopping.clone());
+            Box::pin(async move {
+                let mut response = answer.await?;
+                // Who asks again had better not do it here.
+                if stopping.is_cancelled() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok(response)
+            }) as Pin<Box<dyn Future<Output = Result<Response, std::convert::Infallible>> + Send>>
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())

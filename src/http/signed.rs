@@ -4,13 +4,14 @@
 //! proves nothing gets to know depends on which projects there are.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRequest, FromRequestParts as _, Path, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 
 use super::error::Error;
-use super::peer::Peer;
+use super::peer::{Origin, Peer};
 use super::{App, body};
 use crate::auth::{self, Delivery, Key, SignedHook, Verified};
 use crate::deploy::catalog::Project;
@@ -62,18 +63,23 @@ impl App {
         }
     }
 
-    /// Counts and logs what is not authentic. Nothing that the caller chose freely gets into the log.
+    /// Counts and logs what is not authentic. Nothing that the caller chose freely gets into the log, and no header says
+    /// where the caller is.
     pub(super) fn not_authentic(
         &self,
         head: &Parts,
         project: Option<&ProjectName>,
         reason: impl std::fmt::Display,
     ) -> Error {
+        let origin = head.extensions.get::<Peer>().map(|peer| peer.origin);
         if let Some(unmentioned) = self.0.tally.not_authentic() {
-            let peer = head.extensions.get::<Peer>().map(|peer| peer.origin.to_string());
-            let (peer, project) = (peer.unwrap_or_default(), project.map_or("", ProjectName::as_str));
+            let peer = origin.map(|origin| origin.to_string()).unwrap_or_default();
+            let project = project.map_or("", ProjectName::as_str);
             tracing::warn!(peer, project, %reason, unmentioned, "not authentic");
         }
-        Error::NotAuthentic
+        match origin {
+            Some(Origin::Network(peer)) if self.0.refusals.too_many(peer.ip(), Instant::now()) => Error::TooManyRefused,
+            _ => Error::NotAuthentic,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 
 /// The statuses that a hook answers with; any other is counted at the end.
-const STATUSES: [u16; 17] = [200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 422, 423, 431, 503, 0];
+const STATUSES: [u16; 18] = [200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 422, 423, 429, 431, 503, 0];
 
 /// As many refused callers are mentioned in the log, in each span of time.
 const MENTIONS: u64 = 10;
@@ -46,8 +46,8 @@ impl Tally {
     /// How many requests to hooks were answered, by status. What never happened is left out.
     pub(super) fn hooks(&self) -> impl Iterator<Item = (&'static str, u64)> {
         const NAMES: [&str; STATUSES.len()] = [
-            "200", "202", "400", "401", "403", "404", "405", "408", "409", "413", "414", "415", "422", "423", "431",
-            "503", "other",
+            "200", "202", "400", "401", "403", "404", "405", "408", "409", "413", "414", "415", "422", "423", "429",
+            "431", "503", "other",
         ];
         NAMES
             .into_iter()

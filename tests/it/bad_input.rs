@@ -91,6 +91,30 @@ async fn whoever_proves_nothing_gets_one_answer_whatever_was_wrong() {
     nothing_happened(&home, &daemon).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_tries_without_end_is_told_to_stop_and_nobody_is_locked_out() {
+    let home = home();
+    let daemon = home.start();
+    let guess = |n: usize, more: &str| {
+        let claim = format!("Authorization: Bearer guess-{n}\r\nX-Forwarded-For: 192.0.2.{}\r\n", n % 250);
+        post("/v1/hooks/shop", &format!("{JSON}{claim}{more}Content-Length: 2\r\n\r\n"), "{}")
+    };
+    for n in 0..6 {
+        let mut raw = Raw::connect(&daemon.url).await;
+        let guesses: String = (1..100).map(|one| guess(n * 100 + one, "")).collect();
+        raw.send(guesses + &guess(n * 100, "Connection: close\r\n")).await;
+        let answers = raw.read_to_end().await;
+        assert_eq!(answers.matches("HTTP/1.1 401 ").count(), 100, "{answers}");
+    }
+    let answer = exchange(&daemon, guess(600, "")).await;
+    assert_eq!(status(&answer), 429, "{answer}");
+    assert!(answer.contains("retry-after: 60\r\n") && answer.contains(":too_many\""), "{answer}");
+    nothing_happened(&home, &daemon).await;
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::Bearer);
+    let answer = send(caller.hook("one", "", r#"{"image":"r.io/shop:v1"}"#)).await;
+    assert_eq!(answer.status, 202, "what is proven is served: {}", answer.text);
+}
+
 /// What is refused before the signature is looked at is refused in the same way for every name.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_refusal_tells_whether_there_is_such_a_project() {

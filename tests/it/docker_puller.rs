@@ -348,8 +348,8 @@ async fn the_token_gets_neither_into_the_log_nor_into_the_database() {
     let address = loop {
         let line = lines.next().unwrap().unwrap();
         log.push_str(&line);
-        if let Some((_, rest)) = line.split_once("ready hooks=") {
-            break rest.split(' ').next().unwrap().to_owned();
+        if let Some((_, rest)) = line.split_once("ready hooks=[") {
+            break rest.split(']').next().unwrap().to_owned();
         }
     };
     let url = format!("http://{address}");
