@@ -83,7 +83,7 @@ fn the_tour_says_what_happens_to_whoever_types_along() {
     for (tag, image) in [
         ("v1", Image::web("v1")),
         ("v2", Image::web("v2")),
-        ("v3", Image::running("v3", "echo 'fatal: no database' >&2; exit 1")),
+        ("v3", Image::running("v3", "echo 'fatal: no database'; exit 1")),
     ] {
         site.publish(&format!("shop:{tag}"), &image);
     }
