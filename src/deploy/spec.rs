@@ -154,7 +154,7 @@ pub enum NotAllowed {
         allowed: String,
     },
     /// It names neither tag nor digest.
-    #[error("{image} names neither a tag nor a digest")]
+    #[error("{image} names neither a tag nor a digest: add one, as in {image}:v1")]
     Unnamed {
         /// What was asked for.
         image: ImageReference,

@@ -12,8 +12,14 @@ const HISTORY: usize = 100;
 /// Why there is nothing to go back to.
 #[derive(Debug, thiserror::Error)]
 pub enum NoWayBack {
+    /// Back from what is being deployed, or from what that replaces?
+    #[error(
+        "{0} has no outcome yet, so it is open what to go back from: cancel it (windlass cancel {0}), \
+         which puts back what ran before, or name a deployment (--to ID)"
+    )]
+    UnderWay(DeploymentId),
     /// Nothing good ever replaced something else.
-    #[error("nothing is known that ran in {0} before what runs now; name a deployment of before with `to`")]
+    #[error("nothing is known that ran in {0} before what runs now: name a deployment (--to ID)")]
     Nothing(ProjectName),
     /// The deployment does not exist, or is of another project.
     #[error("there is no deployment {0} of this project")]
@@ -44,6 +50,9 @@ impl Runner {
         if let Some(id) = to {
             let found = self.0.store.deployment(id).await?.filter(|found| found.project == *project);
             return release_of(found.ok_or_else(|| NoWayBack::Unknown(id.clone()))?);
+        }
+        if let Some(open) = self.0.store.unfinished().await?.into_iter().find(|open| open.project == *project) {
+            return Err(NoWayBack::UnderWay(open.id));
         }
         let good = self.0.store.succeeded(project, HISTORY).await?;
         before(&good).ok_or_else(|| NoWayBack::Nothing(project.clone()))

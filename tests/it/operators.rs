@@ -130,6 +130,9 @@ async fn what_has_ended_cannot_be_cancelled() {
     home.world.until("the health check", |state| state.done.len() == 9).await;
     let answer = send(operator(&home).post(format!("http://localhost/v1/deployments/{id}/cancel"))).await;
     assert_eq!((answer.status, answer.id()), (202, id.clone()), "{}", answer.text);
+    let back = act(&home, "/v1/projects/shop/rollback", json!({})).await;
+    assert_eq!((back.status, back.json()["type"].as_str()), (409, Some("urn:windlass:problem:no_way_back")));
+    assert!(back.text.contains(&format!("windlass cancel {id}")), "{}", back.text);
     home.world.state().hold_health = false;
     home.world.ring();
     let ended = caller.outcome(&id).await;
