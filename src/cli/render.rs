@@ -109,8 +109,6 @@ mod tests {
             event: Event::Finished { outcome: Outcome::Abandoned, reason: Some("no".to_owned()) },
         };
         let record = serde_json::to_string(&Record { deployment: &deployment, event: &event }).unwrap();
-        insta::assert_snapshot!(record, @r#"
-        {"deployment":"01jd5zk0000000000000000000","id":7,"at":"1970-01-01T00:00:00.000Z","event":"finished","outcome":"abandoned","reason":"no"}
-        "#);
+        insta::assert_snapshot!(record, @r#"{"deployment":"01jd5zk0000000000000000000","id":7,"at":"1970-01-01T00:00:00.000Z","event":"finished","outcome":"abandoned","reason":"no"}"#);
     }
 }
