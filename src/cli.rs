@@ -18,6 +18,7 @@ mod list;
 mod new_files;
 mod output;
 mod plan;
+mod polkit;
 mod project_files;
 mod render;
 mod rollback;
@@ -93,6 +94,8 @@ enum Command {
     /// Take over what another deployer on this host was configured with
     #[command(subcommand)]
     Import(import::Command),
+    /// Print the rule that lets windlass manage its units without being root
+    Polkit(polkit::Args),
     /// Make keys, and show them in the form that other programs want
     #[command(subcommand)]
     Key(key::Command),
@@ -144,6 +147,7 @@ impl Command {
             Self::Check => check::run(global, output),
             Self::Init(args) => init::run(args, global, output),
             Self::Import(command) => import::run(command, global, output),
+            Self::Polkit(args) => polkit::run(&args, global, output),
             Self::Key(command) => key::run(command, global, output),
             Self::Deploy(args) => wait_for(deploy::run(args, &global.client(output)?, output)),
             Self::Plan(args) => wait_for(plan::run(args, &global.client(output)?, output)),

@@ -4,6 +4,7 @@
 
 pub mod credentials;
 pub mod machine;
+pub mod polkit;
 pub mod survey;
 
 mod apply;

@@ -75,10 +75,11 @@ impl Findings {
         if let Err(reason) = &survey.engine {
             self.errors.push(Finding::Machine { project: None, what: reason.clone() });
         }
-        for (project, found) in &survey.projects {
+        let found = survey.projects.iter().map(|(project, found)| (Some(project), found));
+        for (project, found) in found.chain([(None, &survey.host)]) {
             for finding in found.iter().filter(|finding| survey.engine.as_ref() != Err(&finding.what)) {
                 let list = if finding.is_error() { &mut self.errors } else { &mut self.warnings };
-                list.push(Finding::Machine { project: Some(project.clone()), what: finding.what.clone() });
+                list.push(Finding::Machine { project: project.cloned(), what: finding.what.clone() });
             }
         }
     }

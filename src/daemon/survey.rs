@@ -1,12 +1,14 @@
-//! What stands in the way of deployments on this host: what `windlass check` and `windlass init` ask the machine.
+//! What stands in the way of deployments on this host: what `windlass check` and `windlass init` ask the machine, and the
+//! rule that `windlass polkit` prints for it.
 
 use std::path::Path;
 
 use futures_util::future::join_all;
 
 use crate::config::Settings;
-use crate::deploy::spec::Compose;
+use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::machine::{Machine, MachineSettings};
+use crate::host::polkit;
 use crate::host::survey::{EngineVersion, Finding, Severity};
 use crate::model::ProjectName;
 
@@ -15,6 +17,8 @@ use crate::model::ProjectName;
 pub struct Survey {
     /// Which engine answers, or why none does.
     pub engine: Result<EngineVersion, String>,
+    /// What is the host's and no project's own.
+    pub host: Vec<Finding>,
     /// What stands in the way of each project, by name.
     pub projects: Vec<(ProjectName, Vec<Finding>)>,
 }
@@ -23,7 +27,7 @@ impl Survey {
     /// Whether a deployment would fail.
     #[must_use]
     pub fn is_bad(&self) -> bool {
-        let mut findings = self.projects.iter().flat_map(|(_, findings)| findings);
+        let mut findings = self.projects.iter().flat_map(|(_, findings)| findings).chain(&self.host);
         self.engine.is_err() || findings.any(|finding| finding.severity == Severity::Error)
     }
 }
@@ -42,7 +46,14 @@ pub async fn survey(settings: &Settings) -> Survey {
     for some in names.chunks(4) {
         projects.extend(join_all(some.iter().map(|found| one(*found))).await);
     }
-    Survey { engine, projects }
+    let specs: Vec<&ProjectSpec> = names.iter().map(|(_, project)| &*project.spec).collect();
+    Survey { engine, host: polkit::survey(&specs).await.into_iter().collect(), projects }
+}
+
+/// The rule of polkit with which `user` may do with units what windlass does; nothing where no project has any.
+#[must_use]
+pub fn polkit_rule(settings: &Settings, user: &str) -> Option<String> {
+    polkit::rule(user, settings.projects.values().map(|project| &*project.spec))
 }
 
 /// The services of the compose files in `directory`, and the images that they name.

@@ -83,7 +83,7 @@ fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding
             }
             if model.services.get(name).is_some_and(|service| service.replicas() == 0) {
                 let what = format!("the service {name} asks for no container (scale 0), so a release does not move it");
-                findings.push(Finding { severity: Severity::Warning, what });
+                findings.push(Finding::warning(what));
             }
         }
     }
@@ -99,6 +99,10 @@ impl Finding {
 
     pub(crate) const fn error(what: String) -> Self {
         Self { severity: Severity::Error, what }
+    }
+
+    pub(crate) const fn warning(what: String) -> Self {
+        Self { severity: Severity::Warning, what }
     }
 }
 

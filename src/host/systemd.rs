@@ -9,6 +9,7 @@ use zbus::{Connection, DynamicType, Error, MatchRule, MessageStream, OwnedObject
 
 use super::HostError;
 use super::units::UnitFacts;
+use crate::deploy::spec::Action;
 use crate::model::UnitName;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -36,6 +37,21 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// What has a unit take over what is new. What does not run has nothing to reload.
+    pub(crate) const fn of(action: Action, is_up: bool) -> Self {
+        match action {
+            Action::Reload if is_up => Self::Reload,
+            Action::Reload => Self::Start,
+            Action::ReloadOrRestart => Self::ReloadOrRestart,
+            Action::Restart => Self::Restart,
+        }
+    }
+
+    /// All that a deployment may ask of a unit, there and back: what its user has to be allowed.
+    pub(crate) const fn all_of(action: Action) -> [Self; 3] {
+        [Self::of(action, true), Self::of(action, false), Self::Stop]
+    }
+
     /// What it is called on the bus.
     const fn method(self) -> &'static str {
         match self {
@@ -47,7 +63,7 @@ impl Verb {
         }
     }
 
-    /// What people call it.
+    /// What people call it, and polkit.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -136,6 +152,15 @@ impl Bus {
                 collect_words(&commands, &mut words);
             }
             Ok(words)
+        };
+        read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
+    }
+
+    /// The user of a service; empty for root.
+    pub(crate) async fn user(&self, unit: &UnitName) -> Result<String, HostError> {
+        let read = async {
+            let path: OwnedObjectPath = self.manager("LoadUnit", &unit.as_str()).await?.deserialize()?;
+            self.get(&path, SERVICE, "User").await
         };
         read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
     }

@@ -11,7 +11,7 @@ use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
 use crate::host::docker::Engine;
 use crate::host::survey::Finding;
 use crate::host::systemd::{Bus, Verb};
-use crate::host::units::{UnitFacts, Units, evidence, misnamed};
+use crate::host::units::{Units, evidence, misnamed};
 use crate::host::watch::Watch;
 use crate::host::{HostError, Narrator, pins, quadlet};
 use crate::lanes::Lease;
@@ -64,17 +64,6 @@ impl SystemdDriver<'_> {
              write references = [\"{found}\"] into [projects.{}.systemd], or change the unit",
             self.spec.name
         )))
-    }
-
-    /// What has to be asked of a unit so that it takes over what is new.
-    fn verb(&self, facts: &UnitFacts) -> Verb {
-        match self.systemd.action {
-            // What does not run has nothing to reload.
-            Action::Reload if facts.is_up() => Verb::Reload,
-            Action::Reload => Verb::Start,
-            Action::ReloadOrRestart => Verb::ReloadOrRestart,
-            Action::Restart => Verb::Restart,
-        }
     }
 
     /// The failure of a job, with the unit's journal.
@@ -143,7 +132,7 @@ impl Driver for SystemdDriver<'_> {
     ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         for unit in self.units(services) {
-            let verb = self.verb(&bus.facts(&unit).await?);
+            let verb = Verb::of(self.systemd.action, bus.facts(&unit).await?.is_up());
             narrator.say(&format!("{} {unit}", verb.as_str()));
             match bus.job(verb, &unit).await {
                 Ok(()) => {}
