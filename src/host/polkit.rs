@@ -14,8 +14,6 @@ const FILE: &str = "/etc/polkit-1/rules.d/50-windlass.rules";
 
 /// JavaScript in which `$user`, `$units` and `$mayReload` are still to be filled in.
 const TEMPLATE: &str = include_str!("../../systemd/polkit.rules");
-/// The service as the package calls it.
-const SERVICE: &str = "windlass.service";
 
 /// The rule for `user` and the units of all `projects`; nothing when they have none.
 pub fn rule<'a>(user: &str, projects: impl IntoIterator<Item = &'a ProjectSpec>) -> Option<String> {
@@ -45,8 +43,7 @@ pub fn rule<'a>(user: &str, projects: impl IntoIterator<Item = &'a ProjectSpec>)
 /// where the rule cannot be read: only root can.
 pub(crate) async fn survey(projects: &[&ProjectSpec]) -> Option<Finding> {
     rule("", projects.iter().copied())?;
-    let service: UnitName = SERVICE.parse().ok()?;
-    let user = Bus::connect().await.ok()?.user(&service).await.ok()?;
+    let user = Bus::connect().await.ok()?.confinement().await.ok()?.user;
     if user.is_empty() || user == "root" {
         return None;
     }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::HostError;
+use super::systemd::{Confinement, OUR_SERVICE};
 use crate::deploy::plan::Source;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 
@@ -18,8 +19,9 @@ pub(crate) fn pinned(unit: &UnitName, repository: &Repository) -> Result<Option<
     read(Path::new(FILES), unit, repository)
 }
 
-/// Lets `unit` be made from `source`. systemd has to read its units anew before that counts.
-pub(crate) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
+/// Lets `unit` be made from `source`, and says what it is called there. systemd has to read its units anew before that
+/// counts.
+pub(crate) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) -> Result<String, HostError> {
     let image = match source {
         Source::Registry(image) => image.by_digest(),
         Source::Local(id) => {
@@ -27,7 +29,8 @@ pub(crate) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) 
             return Err(HostError::Unit { operation: format!("pin {reference}"), reason });
         }
     };
-    write(Path::new(FILES), unit, &image)
+    write(Path::new(FILES), unit, &image)?;
+    Ok(image)
 }
 
 /// Takes the drop-in away.
@@ -42,23 +45,54 @@ pub(crate) fn unpin(unit: &UnitName) -> Result<(), HostError> {
 /// Why there is no service of a `.container` file.
 pub(crate) fn not_made(unit: &UnitName) -> String {
     format!(
-        "systemd has no {}: Quadlet makes it of {FILES}/{unit} where Podman 4.4 or newer is installed; \
+        "systemd has no {}: Quadlet makes it of {FILES}/{unit} where Podman 5.0 or newer is installed; \
          /usr/lib/systemd/system-generators/podman-system-generator --dryrun says what is wrong with the file",
         unit.started()
     )
 }
 
-/// What would make pinning fail.
-pub(crate) fn survey(unit: &UnitName) -> Option<String> {
-    let file = Path::new(FILES).join(unit.as_str());
+/// What would make pinning fail, for whoever asks or for the service of windlass.
+pub(crate) fn survey(unit: &UnitName, service: &Confinement) -> Option<String> {
+    survey_in(Path::new(FILES), unit, service)
+}
+
+fn survey_in(files: &Path, unit: &UnitName, service: &Confinement) -> Option<String> {
+    let file = files.join(unit.as_str());
     if !file.is_file() {
         return Some(format!("{} is not there: {unit} is pinned by a drop-in beside it", file.display()));
     }
-    let directory = file.parent().unwrap_or(&file);
-    let is_writable = nix::unistd::access(directory, nix::unistd::AccessFlags::W_OK).is_ok();
-    (!is_writable).then(|| {
-        format!("{} cannot be written by this user: it takes the drop-in that pins {unit}", directory.display())
+    let drop_in = drop_in(files, unit);
+    let directory = drop_in.parent().unwrap_or(files);
+    let existing = if directory.is_dir() { directory } else { files };
+    if nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_err() {
+        return Some(format!(
+            "{} cannot be written by this user: it takes the drop-in that pins {unit}",
+            existing.display()
+        ));
+    }
+    // Outside of the service all may look well.
+    let may_write = service.writable.iter().any(|path| directory.starts_with(path.trim_start_matches(['-', '+'])));
+    (service.protect_system == "strict" && !may_write).then(|| {
+        let (directory, user) = (directory.display(), &service.user);
+        format!(
+            "{OUR_SERVICE} may not write in {directory}, which takes the drop-in that pins {unit}: \
+             sudo install -d -o {user} {directory}, and `sudo systemctl edit {OUR_SERVICE}`: \
+             [Service] ReadWritePaths={directory}"
+        )
     })
+}
+
+/// Whether the service that Quadlet has made of `unit` runs what `image` names, by what its commands say.
+pub(crate) fn obeys(unit: &UnitName, image: &str, words: &[String]) -> Result<(), HostError> {
+    if words.iter().any(|word| word == image) {
+        return Ok(());
+    }
+    let reason = format!(
+        "the service that was made of it does not name {image}: Quadlet heeds drop-ins from Podman 5.0 on, and another \
+         drop-in or unit may come before ours; see `systemctl cat {}`",
+        unit.started()
+    );
+    Err(HostError::Unit { operation: format!("pin {unit}"), reason })
 }
 
 fn drop_in(files: &Path, unit: &UnitName) -> PathBuf {
@@ -95,7 +129,13 @@ fn write(files: &Path, unit: &UnitName, image: &str) -> Result<(), HostError> {
 }
 
 fn failed(what: &str, file: &Path, error: &std::io::Error) -> HostError {
-    HostError::Unit { operation: format!("{what} {}", file.display()), reason: error.to_string() }
+    let reason = match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            format!("{error}: `sudo windlass check` says what the user or the service of windlass lacks")
+        }
+        _ => error.to_string(),
+    };
+    HostError::Unit { operation: format!("{what} {}", file.display()), reason }
 }
 
 #[cfg(test)]
@@ -118,5 +158,35 @@ mod tests {
         assert_eq!(read(files.path(), &unit, &"r.io/other".parse().unwrap()).unwrap(), None);
         let names: Vec<_> = fs::read_dir(files.path().join("site.container.d")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
+    }
+
+    #[test]
+    fn a_service_that_is_shut_in_needs_a_way_to_the_drop_in() {
+        let files = tempfile::tempdir().unwrap();
+        let unit: UnitName = "site.container".parse().unwrap();
+        let directory = files.path().join("site.container.d").display().to_string();
+        let service = |writable: &[&str]| Confinement {
+            user: "windlass".to_owned(),
+            protect_system: "strict".to_owned(),
+            writable: writable.iter().map(|&path| path.to_owned()).collect(),
+        };
+        let said = |service| survey_in(files.path(), &unit, &service).unwrap_or_default();
+        assert!(said(Confinement::default()).contains("is not there"));
+        fs::write(files.path().join("site.container"), "").unwrap();
+        assert_eq!(said(Confinement::default()), "");
+        assert!(said(service(&["/srv"])).contains(&format!("ReadWritePaths={directory}")));
+        assert!(said(service(&[&format!("{directory}x")])).contains("may not write"));
+        for enough in [files.path().to_str().unwrap(), &directory, &format!("-{directory}")] {
+            assert_eq!(said(service(&[enough])), "");
+        }
+    }
+
+    #[test]
+    fn a_service_that_does_not_name_the_release_is_not_believed() {
+        let unit: UnitName = "site.container".parse().unwrap();
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(obeys(&unit, "r.io/site@sha256:a", &words("/usr/bin/podman run -d r.io/site@sha256:a")).is_ok());
+        let error = obeys(&unit, "r.io/site@sha256:a", &words("/usr/bin/podman run -d r.io/site")).unwrap_err();
+        assert!(error.to_string().contains("Podman 5.0"), "{error}");
     }
 }

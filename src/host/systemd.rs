@@ -19,12 +19,25 @@ const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
+/// As the package calls it.
+pub(crate) const OUR_SERVICE: &str = "windlass.service";
+
 /// systemd answers from memory. Only reading all units anew takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to systemd. It is made when it is needed, and ends with what it was made for: so nothing wakes up when
 /// nothing happens.
 pub(crate) struct Bus(Connection);
+
+/// What a service may do, as its unit says; nothing is forbidden to one that is not there.
+#[derive(Debug, Default)]
+pub(crate) struct Confinement {
+    /// Empty for root.
+    pub(crate) user: String,
+    /// `strict` where nothing can be written but `writable` and its own directories.
+    pub(crate) protect_system: String,
+    pub(crate) writable: Vec<String>,
+}
 
 /// A job of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,13 +169,17 @@ impl Bus {
         read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
     }
 
-    /// The user of a service; empty for root.
-    pub(crate) async fn user(&self, unit: &UnitName) -> Result<String, HostError> {
+    /// What the service of windlass may do, which whoever asks from outside of it cannot tell by trying.
+    pub(crate) async fn confinement(&self) -> Result<Confinement, HostError> {
         let read = async {
-            let path: OwnedObjectPath = self.manager("LoadUnit", &unit.as_str()).await?.deserialize()?;
-            self.get(&path, SERVICE, "User").await
+            let path: OwnedObjectPath = self.manager("LoadUnit", &OUR_SERVICE).await?.deserialize()?;
+            Ok(Confinement {
+                user: self.get(&path, SERVICE, "User").await?,
+                protect_system: self.get(&path, SERVICE, "ProtectSystem").await?,
+                writable: self.get(&path, SERVICE, "ReadWritePaths").await?,
+            })
         };
-        read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
+        read.await.map_err(|error: Error| refused(&format!("look at {OUR_SERVICE}"), &error))
     }
 
     async fn get<T>(&self, path: &OwnedObjectPath, interface: &str, property: &str) -> Result<T, Error>

@@ -34,5 +34,7 @@ mod boot;
 mod commands;
 mod package;
 mod pipeline;
+mod polkit;
+mod quadlet;
 mod service;
 mod units;

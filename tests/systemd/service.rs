@@ -146,6 +146,9 @@ fn keys_and_passwords_may_come_as_credentials_that_only_root_can_read() {
     let load = "LoadCredential=ci.key:/root/ci.key\nLoadCredential=registry.password:/root/registry.password\n";
     host.write("/etc/systemd/system/windlass.service.d/keys.conf", &format!("[Service]\n{load}"));
     host.sh("systemctl daemon-reload && systemctl restart windlass.service");
+    // Who looks from outside of the service sees what was handed over as well, when that is said.
+    assert_eq!(host.try_sh("windlass check").code, 10);
+    host.sh("CREDENTIALS_DIRECTORY=/run/credentials/windlass.service windlass check");
     host.publish("app:v3", &Image::web("v3"));
     host.hook(&["app:v3"]).query("wait=2m").send().succeeded();
 }

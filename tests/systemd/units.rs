@@ -5,7 +5,7 @@ use crate::image::Image;
 use crate::program::{Program, eventually};
 
 /// A unit that runs an image, as people write it.
-const SITE: &str = "\
+pub const SITE: &str = "\
 [Unit]
 After=docker.service
 [Service]
@@ -29,7 +29,7 @@ pub fn host(target: &str) -> Host {
 }
 
 /// Writes a unit.
-fn unit(host: &Host, name: &str, text: &str) {
+pub fn unit(host: &Host, name: &str, text: &str) {
     host.write(&format!("/etc/systemd/system/{name}"), text);
 }
 
@@ -225,9 +225,7 @@ fn a_user_who_may_not_restart_the_unit_is_told_what_is_missing_and_nothing_has_c
     host.sh("useradd --system --groups docker,systemd-journal wl && chown -R wl /etc/windlass");
     host.write("/etc/systemd/system/windlass.service.d/user.conf", "[Service]\nUser=wl\n");
     serve(&host);
-    let answer = deploy(&host, "v1", &Image::web("v1"));
-    let deployment = answer.deployment();
-    let reason = deployment["reason"].as_str().unwrap_or_default().to_owned();
-    assert!(reason.contains("windlass polkit"), "{}", answer.text);
+    let reason = deploy(&host, "v1", &Image::web("v1")).failed("rolled_back");
+    assert!(reason.contains("windlass polkit"), "{reason}");
     assert_eq!(host.property("site.service", "ActiveState"), "inactive");
 }

@@ -113,12 +113,17 @@ impl Driver for SystemdDriver<'_> {
 
     async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
         pins::pin(self.engine, reference, source).await?;
-        let files = self.files();
-        for unit in &files {
-            quadlet::pin(unit, reference, source)?;
+        let mut made = Vec::new();
+        for unit in self.files() {
+            made.push((unit, quadlet::pin(unit, reference, source)?));
         }
-        if !files.is_empty() {
-            Bus::connect().await?.reload_units().await?;
+        if made.is_empty() {
+            return Ok(());
+        }
+        let bus = Bus::connect().await?;
+        bus.reload_units().await?;
+        for (unit, image) in made {
+            quadlet::obeys(unit, &image, &bus.words(&unit.started()).await?)?;
         }
         Ok(())
     }
@@ -166,6 +171,10 @@ impl Driver for SystemdDriver<'_> {
     ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         for unit in self.units(services).iter().rev() {
+            // Where nothing was started, nobody has to be allowed to stop it.
+            if bus.facts(unit).await?.active == "inactive" {
+                continue;
+            }
             narrator.say(&format!("stop {unit}"));
             bus.job(Verb::Stop, unit).await?;
         }
@@ -205,6 +214,7 @@ impl Driver for SystemdDriver<'_> {
             Err(error) => return vec![Finding::error(error.to_string())],
         };
         let mut findings = Vec::new();
+        let service = bus.confinement().await.unwrap_or_default();
         for unit in &self.systemd.units {
             let facts = match bus.facts(&unit.started()).await {
                 Ok(facts) => facts,
@@ -214,7 +224,7 @@ impl Driver for SystemdDriver<'_> {
                 }
             };
             if unit.is_quadlet() {
-                findings.extend(quadlet::survey(unit).into_iter().map(Finding::error));
+                findings.extend(quadlet::survey(unit, &service).into_iter().map(Finding::error));
             }
             match facts.unusable() {
                 Some(_) if unit.is_quadlet() => findings.push(Finding::error(quadlet::not_made(unit))),

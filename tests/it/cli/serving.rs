@@ -59,3 +59,32 @@ fn a_level_that_there_is_not_is_refused() {
     let done = Done::of(command.env("WINDLASS_LOG", "loud").output().unwrap());
     assert!(done.code == 2 && done.err.contains("one of error, warn, info"), "{done:?}");
 }
+
+#[test]
+fn the_rule_of_polkit_is_for_the_configured_units_alone_and_there_is_none_without_them() {
+    let home = Home::with_shop();
+    let windlass = Windlass::on(&home);
+    let none = windlass.run(&["polkit"]);
+    assert_eq!((none.code, none.out.as_str()), (0, ""), "{none:?}");
+    assert!(none.err.contains("no project has a unit"), "{none:?}");
+    assert_eq!(windlass.json(&["polkit"])["rule"], serde_json::Value::Null);
+
+    let site = "[projects.site]\nimages = ['r.io/site']\nsystemd.units = ['site.service', 'app@blue.service']\n";
+    fs::write(home.path().join("projects.d/site.toml"), site).unwrap();
+    let rule = windlass.run(&["polkit", "--user", "deploy"]);
+    assert_eq!((rule.code, rule.err.as_str()), (0, ""), "{rule:?}");
+    for line in [
+        r#"var user = "deploy";"#,
+        r#""app@blue.service": ["restart", "stop"],"#,
+        r#""site.service": ["restart", "stop"]"#,
+    ] {
+        assert!(rule.out.contains(line), "{line}: {}", rule.out);
+    }
+    let odd = windlass.run(&["polkit", "--user", "two words"]);
+    assert!(odd.code == 2 && odd.err.contains("not the name of a user"), "{odd:?}");
+
+    home.configure("concurency = 3");
+    let broken = windlass.run(&["polkit"]);
+    assert_eq!((broken.code, broken.out.as_str()), (10, ""), "{broken:?}");
+    assert!(broken.err.contains("unknown key") && broken.err.contains("windlass check"), "{broken:?}");
+}
