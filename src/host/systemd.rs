@@ -169,6 +169,15 @@ impl Bus {
         read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
     }
 
+    /// What systemd itself calls a unit, which may have other names as well.
+    pub(crate) async fn id(&self, unit: &UnitName) -> Result<String, HostError> {
+        let read = async {
+            let path: OwnedObjectPath = self.manager("LoadUnit", &unit.as_str()).await?.deserialize()?;
+            self.get(&path, UNIT, "Id").await
+        };
+        read.await.map_err(|error: Error| refused(&format!("look at {unit}"), &error))
+    }
+
     /// What the service of windlass may do, which whoever asks from outside of it cannot tell by trying.
     pub(crate) async fn confinement(&self) -> Result<Confinement, HostError> {
         let read = async {

@@ -60,11 +60,31 @@ fn the_service_deploys_to_a_unit_and_puts_back_what_is_bad_once_the_rule_is_ther
     await_page(&host, "v1");
     assert_eq!(host.sh("ps -o user= -C windlass"), "windlass");
 
+    host.sh("ln -s site.service /etc/systemd/system/nick.service && systemctl daemon-reload");
     let other =
-        "[projects.other]\nimages = [\"r.io/other\"]\nsystemd.unit = \"site.service\"\nsystemd.action = \"reload\"\n";
+        "[projects.other]\nimages = [\"r.io/other\"]\nsystemd.unit = \"nick.service\"\nsystemd.action = \"reload\"\n";
     host.write("/etc/windlass/projects.d/other.toml", other);
     let check = host.try_sh("windlass check").stdout;
     assert!(check.contains(&format!("{RULE} is not the rule for the units of now")), "{check}");
+    assert!(check.contains("nick.service is another name of site.service"), "{check}");
+}
+
+#[test]
+fn where_polkit_has_no_rules_the_service_deploys_to_a_unit_as_root() {
+    let host = with_target("[projects.{name}.systemd]\nunit = \"site.service\"\n");
+    unit(&host, "site.service", SITE);
+    host.write("/etc/systemd/system/windlass.service.d/root.conf", "[Service]\nUser=root\n");
+    host.sh("systemctl mask --now polkit.service && chown -R root: /etc/windlass/keys /etc/windlass/registry.password");
+    host.systemctl(&["daemon-reload"]);
+    host.systemctl(&["restart", "windlass.service"]);
+    let check = host.sh("windlass check");
+    assert!(check.starts_with("nothing stands in the way"), "{check}");
+    deploy(&host, "v1", &Image::web("v1")).succeeded();
+    await_page(&host, "v1");
+    host.reboot();
+    host.await_ready();
+    deploy(&host, "v2", &Image::web("v2")).succeeded();
+    await_page(&host, "v2");
 }
 
 #[test]

@@ -230,6 +230,12 @@ impl Driver for SystemdDriver<'_> {
                 Some(_) if unit.is_quadlet() => findings.push(Finding::error(quadlet::not_made(unit))),
                 Some(why) => findings.push(Finding::error(why)),
                 None => {
+                    let id = bus.id(&unit.started()).await.ok().filter(|id| id != unit.started().as_str());
+                    if let Some(id) = id.filter(|_| !service.user.is_empty()) {
+                        let what =
+                            format!("{unit} is another name of {id}, and polkit knows that one alone: write {id:?}");
+                        findings.push(Finding::warning(what));
+                    }
                     let misnamed = self.misnamed(&bus, unit, &self.spec.images).await;
                     findings.extend(misnamed.unwrap_or_default().map(Finding::error));
                 }
