@@ -43,11 +43,12 @@ pub fn rule<'a>(user: &str, projects: impl IntoIterator<Item = &'a ProjectSpec>)
 /// where the rule cannot be read: only root can.
 pub(crate) async fn survey(projects: &[&ProjectSpec]) -> Option<Finding> {
     rule("", projects.iter().copied())?;
-    let user = Bus::connect().await.ok()?.confinement().await.ok()?.user;
-    if user.is_empty() || user == "root" {
+    let service = Bus::connect().await.ok()?.confinement().await.ok()?;
+    if service.is_root() {
         return None;
     }
-    let wanted = rule(&user, projects.iter().copied())?;
+    let user = &service.user;
+    let wanted = rule(user, projects.iter().copied())?;
     let what = match fs::read_to_string(FILE) {
         Ok(installed) if installed.trim_end() == wanted.trim_end() => return None,
         Ok(_) => format!("{FILE} is not the rule for the units of now"),

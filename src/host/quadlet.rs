@@ -73,7 +73,7 @@ fn survey_in(files: &Path, unit: &UnitName, service: &Confinement) -> Option<Str
     // Outside of the service all may look well.
     let may_write = service.writable.iter().any(|path| directory.starts_with(path.trim_start_matches(['-', '+'])));
     (service.protect_system == "strict" && !may_write).then(|| {
-        let (directory, user) = (directory.display(), &service.user);
+        let (directory, user) = (directory.display(), if service.is_root() { "root" } else { &service.user });
         format!(
             "{OUR_SERVICE} may not write in {directory}, which takes the drop-in that pins {unit}: \
              sudo install -d -o {user} {directory}, and `sudo systemctl edit {OUR_SERVICE}`: \

@@ -39,6 +39,13 @@ pub(crate) struct Confinement {
     pub(crate) writable: Vec<String>,
 }
 
+impl Confinement {
+    /// Whether polkit is not asked about it.
+    pub(crate) fn is_root(&self) -> bool {
+        self.user.is_empty() || self.user == "root"
+    }
+}
+
 /// A job of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {

@@ -73,8 +73,9 @@ fn the_service_deploys_to_a_unit_and_puts_back_what_is_bad_once_the_rule_is_ther
 fn where_polkit_has_no_rules_the_service_deploys_to_a_unit_as_root() {
     let host = with_target("[projects.{name}.systemd]\nunit = \"site.service\"\n");
     unit(&host, "site.service", SITE);
-    host.write("/etc/systemd/system/windlass.service.d/root.conf", "[Service]\nUser=root\n");
-    host.sh("systemctl mask --now polkit.service && chown -R root: /etc/windlass/keys /etc/windlass/registry.password");
+    let root = "[Service]\nUser=root\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH\n";
+    host.write("/etc/systemd/system/windlass.service.d/root.conf", root);
+    host.systemctl(&["mask", "--now", "polkit.service"]);
     host.systemctl(&["daemon-reload"]);
     host.systemctl(&["restart", "windlass.service"]);
     let check = host.sh("windlass check");

@@ -1,18 +1,13 @@
 //! Podman's Quadlet: the real generator makes the service, and the real systemd runs it. Podman itself is of a newer
 //! release than these hosts and is not run: in its place a script hands the image that it is told to the engine.
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
-
 use crate::host::Host;
 use crate::image::Image;
 use crate::polkit::{install_rule, reload, with_target};
 use crate::program::Program;
-use crate::run::Run;
 use crate::units::{await_page, deploy, unit};
 
-/// A release of Debian whose Podman heeds drop-ins.
-const SUITE: &str = "trixie";
+/// Where systemd looks for it.
 const GENERATOR: &str = "/usr/lib/systemd/system-generators/podman-system-generator";
 
 /// Runs the image that it is told with the last word, and says when it does.
@@ -25,23 +20,11 @@ systemd-notify --ready
 wait
 ";
 
-/// Podman's generator.
-fn generator() -> &'static PathBuf {
-    static GENERATOR: OnceLock<PathBuf> = OnceLock::new();
-    GENERATOR.get_or_init(|| {
-        let directory = Run::get().directory.join("podman");
-        Program::script("scripts/from-suite").arg(SUITE).arg(&directory).arg("podman").text();
-        let unpack = "dpkg-deb -x \"$1\"/podman_*.deb \"$1\"";
-        Program::new("bash").args(["-c", unpack, "unpack"]).arg(&directory).text();
-        directory.join("usr/libexec/podman/quadlet")
-    })
-}
-
 /// A host on which the service of the package may pin `site.container`.
 fn with_a_quadlet() -> Host {
     let host = with_target("[projects.{name}.systemd]\nunit = \"site.container\"\n");
     host.sh("mkdir -p /usr/lib/systemd/system-generators");
-    host.copy(generator(), GENERATOR);
+    host.copy(Program::script("scripts/quadlet").text(), GENERATOR);
     host.write_as("/usr/bin/podman", "755", PODMAN);
     host.write("/etc/containers/systemd/site.container", "[Container]\nImage={repo}/app:latest\n");
     reload(&host);

@@ -231,7 +231,7 @@ impl Driver for SystemdDriver<'_> {
                 Some(why) => findings.push(Finding::error(why)),
                 None => {
                     let id = bus.id(&unit.started()).await.ok().filter(|id| id != unit.started().as_str());
-                    if let Some(id) = id.filter(|_| !service.user.is_empty()) {
+                    if let Some(id) = id.filter(|_| !service.is_root()) {
                         let what =
                             format!("{unit} is another name of {id}, and polkit knows that one alone: write {id:?}");
                         findings.push(Finding::warning(what));
