@@ -36,5 +36,6 @@ mod package;
 mod pipeline;
 mod polkit;
 mod quadlet;
+mod readme;
 mod service;
 mod units;
