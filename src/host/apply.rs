@@ -17,6 +17,10 @@ use crate::model::ImageReference;
 
 /// Between two looks at a service that others wait for.
 const LOOK: Duration = Duration::from_millis(100);
+/// Podman's words for a container that it does not remove before those that live in its namespaces.
+const DWELLERS_FIRST: &str = "has dependent containers which must be removed before it";
+/// And for one that a restart policy has started again between Compose's stopping and removing it.
+const UP_AGAIN: &str = "cannot be removed without force";
 
 /// What it takes.
 pub(crate) struct Apply<'a> {
@@ -47,7 +51,8 @@ impl Apply<'_> {
     }
 
     /// Has Compose replace the services' containers. Where an earlier Compose was killed in the middle of that, the
-    /// half-made container that it left behind gets in the way of its like.
+    /// half-made container that it left behind gets in the way of its like. And Podman removes no container in whose
+    /// namespaces others live, and none that restarts in a loop faster than Compose can remove it.
     async fn replace(
         &self,
         options: &[String],
@@ -56,13 +61,25 @@ impl Apply<'_> {
         services: &[String],
     ) -> Result<(), HostError> {
         let result = self.compose.up(options, services, self.limit, self.narrator).await;
-        match &result {
-            Err(HostError::Compose { reason, .. }) if is_in_its_own_way(reason, before) => {}
-            _ => return result,
-        }
+        let Err(HostError::Compose { reason, .. }) = &result else { return result };
         let containers = self.engine.containers_of(&model.name, services).await?;
+        let in_the_way = if is_in_its_own_way(reason, before) {
+            Vec::new()
+        } else if reason.contains(DWELLERS_FIRST) {
+            let dwellers: Vec<String> =
+                services.iter().flat_map(|host| dwellers(model, before, services, host)).collect();
+            self.engine.containers_of(&model.name, &dwellers).await?
+        } else if reason.contains(UP_AGAIN) {
+            containers.iter().filter(|container| reason.contains(&container.id)).cloned().collect()
+        } else {
+            return result;
+        };
         for container in left_over(&containers) {
             self.narrator.say(&format!("removing {}, which an interrupted replacement left behind", container.name));
+            self.engine.remove_container(container).await?;
+        }
+        for container in &in_the_way {
+            self.narrator.say(&format!("removing {}, which is in the way of the replacement", container.name));
             self.engine.remove_container(container).await?;
         }
         self.compose.up(options, services, self.limit, self.narrator).await
@@ -135,13 +152,7 @@ impl Apply<'_> {
 
     /// Replaces the containers that lived in a namespace of one that was replaced: they would be cut off for good.
     async fn rejoin(&self, model: &Model, before: &[ContainerFacts], services: &[String]) -> Result<(), HostError> {
-        let running = |name: &str| before.iter().any(|container| container.service == name);
-        let dwellers = |host: &String| {
-            let lives_there = move |(name, service): &(&String, &ModelService)| {
-                service.lives_in(host) && !services.contains(name) && running(name)
-            };
-            model.services.iter().filter(lives_there).map(|(name, _)| name.clone()).collect::<Vec<_>>()
-        };
+        let dwellers = |host: &String| dwellers(model, before, services, host);
         if services.iter().all(|service| dwellers(service).is_empty()) {
             return Ok(());
         }
@@ -162,6 +173,14 @@ impl Apply<'_> {
         let anew = ["--force-recreate".to_owned()];
         self.compose.up(&anew, &cut_off, self.limit, self.narrator).await
     }
+}
+
+/// The services with containers that live in a namespace of the service `host`, and do not move with it.
+fn dwellers(model: &Model, containers: &[ContainerFacts], moved: &[String], host: &str) -> Vec<String> {
+    let is_there = |name: &str| containers.iter().any(|container| container.service == name);
+    let lives_there =
+        |(name, service): &(&String, &ModelService)| service.lives_in(host) && !moved.contains(name) && is_there(name);
+    model.services.iter().filter(lives_there).map(|(name, _)| name.clone()).collect()
 }
 
 /// What Compose calls a container that is to take the place of the one with this id, until it has taken it: these, and
@@ -254,6 +273,16 @@ mod tests {
             "Conflict. The container name \"/8fc34fcda572_shop-web-1\" is already in use by container \"aa\".";
         assert!(is_in_its_own_way(conflict, std::slice::from_ref(&old)));
         assert!(!is_in_its_own_way(&conflict.replace("8fc34fcda572_", ""), &[old]), "somebody else's container");
+    }
+
+    #[test]
+    fn who_lives_with_a_service_and_stays_behind_is_known() {
+        let model = model(
+            r#"{"name":"shop","services":{"api":{},"web":{},"vpn":{"network_mode":"service:web"},
+            "gone":{"network_mode":"service:web"},"moved":{"pid":"service:web"},"other":{"ipc":"service:api"}}}"#,
+        );
+        let containers = ["api", "web", "vpn", "moved", "other"].map(container);
+        assert_eq!(dwellers(&model, &containers, &["web".to_owned(), "moved".to_owned()], "web"), ["vpn"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use http::HeaderValue;
 use http::uri::PathAndQuery;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::survey::EngineVersion;
 use super::{HostError, innermost};
@@ -27,6 +27,10 @@ pub(crate) use images::ImageFacts;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take for what needs the disk or a registry: bollard waits this long for the head of an answer.
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often something is asked again that has nothing wrong in itself, and after how long where others are the reason.
+const RETRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The engine of this host. Nothing is asked of it before the first call, and every call may find it restarted,
 /// updated or gone.
@@ -97,14 +101,17 @@ impl Engine {
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
-        match self.ask_once(patience, &request).await {
-            // Another engine answers than the one that the version was agreed with.
-            Err(refusal) if refusal.is_about_the_version() => {
-                self.forget();
-                self.ask_once(patience, &request).await
+        let mut answer = self.ask_once(patience, &request).await;
+        for _ in 0..RETRIES {
+            match &answer {
+                // Another engine answers than the one that the version was agreed with.
+                Err(refusal) if refusal.is_about_the_version() => self.forget(),
+                Err(refusal) if refusal.is_about_an_image_that_comes_or_goes() => sleep(PAUSE).await,
+                _ => break,
             }
-            answer => answer,
+            answer = self.ask_once(patience, &request).await;
         }
+        answer
     }
 
     async fn ask_once<T, F>(&self, patience: Duration, request: impl Fn(Docker) -> F + Send) -> Result<T, Refusal>
@@ -192,6 +199,13 @@ impl Refusal {
         matches!(self, Self::Status(400, message) if message.contains("client version"))
     }
 
+    /// Whether it is about another image: Podman looks through all of them, and stumbles over one that is made or removed
+    /// just then. One that was asked for and is not there is an absence with it, too.
+    fn is_about_an_image_that_comes_or_goes(&self) -> bool {
+        let stumbles = ["image not known", "locating item named"];
+        matches!(self, Self::Status(500, message) if stumbles.iter().any(|words| message.contains(words)))
+    }
+
     /// Whether what was asked for is not there.
     fn is_absence(&self) -> bool {
         matches!(self, Self::Status(404, _))
@@ -237,11 +251,17 @@ impl From<Error> for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use bollard::auth::DockerCredentials;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::deploy::plan::Source;
+    use crate::model::{Digest, ImageReference};
 
     fn request(path: &str, auth: Option<&str>) -> BollardRequest {
         let mut builder = http::Request::builder().uri(format!("unix://2f78{path}"));
@@ -273,6 +293,179 @@ mod tests {
             assert!(header.is_sensitive());
             let decoded = URL_SAFE.decode(header.as_bytes()).expect("the engine could not read it");
             assert_eq!(serde_json::from_slice::<DockerCredentials>(&decoded).unwrap(), credentials, "{password}");
+        }
+    }
+
+    /// An engine that can be replaced by another one: the oldest and the newest API that it speaks, and what it was asked.
+    struct Replaceable {
+        listener: TcpListener,
+        speaks: Cell<(u32, u32)>,
+        /// How often it stumbles over an image that nobody asked for.
+        stumbles: Cell<u32>,
+        asked: RefCell<Vec<String>>,
+    }
+
+    impl Replaceable {
+        async fn begin() -> (Self, Engine) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let engine = Engine::new(format!("tcp://{}", listener.local_addr().unwrap()), Clock::system());
+            let speaks = Cell::new((12, 41));
+            (Self { listener, speaks, stumbles: Cell::default(), asked: RefCell::default() }, engine)
+        }
+
+        async fn serve(&self) {
+            loop {
+                let (mut stream, _) = self.listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap().to_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+                stream.read_exact(&mut body).await.unwrap();
+                let path = head.split(' ').nth(1).unwrap().to_owned();
+                self.asked.borrow_mut().push(path.clone());
+                let (status, body) = self.answer(&path);
+                let length = body.len();
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+
+        /// In the words of Docker 20.10 to 29.
+        fn answer(&self, path: &str) -> (&'static str, String) {
+            let (oldest, newest) = self.speaks.get();
+            let minor = |path: &str| path.strip_prefix("/v1.")?.split('/').next()?.parse::<u32>().ok();
+            match minor(path) {
+                None => {
+                    ("200 OK", format!(r#"{{"ApiVersion":"1.{newest}","MinAPIVersion":"1.{oldest}","Os":"linux"}}"#))
+                }
+                Some(minor) if minor > newest => (
+                    "400 Bad Request",
+                    format!(
+                        r#"{{"message":"client version 1.{minor} is too new. Maximum supported API version is 1.{newest}"}}"#
+                    ),
+                ),
+                Some(minor) if minor < oldest => (
+                    "400 Bad Request",
+                    format!(
+                        r#"{{"message":"client version 1.{minor} is too old. Minimum supported API version is 1.{oldest}, please upgrade your client to a newer version"}}"#
+                    ),
+                ),
+                Some(_) if self.stumbles.get() > 0 => {
+                    self.stumbles.set(self.stumbles.get() - 1);
+                    let message = "reading image \\\"ab\\\": locating image with ID \\\"ab\\\": image not known";
+                    ("500 Internal Server Error", format!(r#"{{"message":"{message}"}}"#))
+                }
+                Some(_) if path.contains("/containers/create") => {
+                    ("201 Created", r#"{"Id":"c1","Warnings":[]}"#.to_owned())
+                }
+                Some(_) if path.contains("/tag?") => ("201 Created", String::new()),
+                Some(_) if path.contains("/containers/") => ("200 OK", "[]".to_owned()),
+                Some(_) => {
+                    let (id, digest) = (Digest::of(b"image"), Digest::of(b"manifest"));
+                    ("200 OK", format!(r#"{{"Id":"{id}","RepoDigests":["r.io/shop@{digest}"]}}"#))
+                }
+            }
+        }
+
+        /// Looks at containers and at an image; which versions that was asked with.
+        async fn ask(&self, engine: &Engine) -> Vec<String> {
+            self.asked.borrow_mut().clear();
+            assert!(engine.containers("shop").await.unwrap().is_empty());
+            assert_eq!(engine.image("r.io/shop:1").await.unwrap().unwrap().id, Digest::of(b"image"));
+            let version = |path: &String| path.split('/').nth(1).unwrap().to_owned();
+            self.asked.borrow().iter().map(version).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_engine_is_asked_in_its_newest_version_and_a_newer_one_in_ours() {
+        for (speaks, version) in [((12, 41), "v1.41"), ((24, 45), "v1.45"), ((24, 51), "v1.51"), ((44, 60), "v1.51")] {
+            let (replaceable, engine) = Replaceable::begin().await;
+            replaceable.speaks.set(speaks);
+            tokio::select! {
+                () = replaceable.serve() => {}
+                asked = replaceable.ask(&engine) => assert_eq!(asked, ["version", version, version], "{speaks:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_was_replaced_by_an_older_or_a_newer_one_is_agreed_with_anew() {
+        let (replaceable, engine) = Replaceable::begin().await;
+        let work = async {
+            replaceable.ask(&engine).await;
+            replaceable.speaks.set((44, 60));
+            assert_eq!(replaceable.ask(&engine).await, ["v1.41", "version", "v1.51", "v1.51"]);
+            replaceable.speaks.set((12, 41));
+            engine.image("r.io/shop:1").await.unwrap().unwrap();
+            assert_eq!(replaceable.ask(&engine).await, ["v1.41", "v1.41"]);
+            replaceable.speaks.set((12, 40));
+            let too_old = engine.image("r.io/shop:1").await.unwrap_err().to_string();
+            assert!(too_old.contains("update to Docker 20.10 or newer"), "{too_old}");
+        };
+        tokio::select! {
+            () = replaceable.serve() => {}
+            () = work => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_repository_has_under_the_same_digest_is_not_the_image() {
+        let (replaceable, engine) = Replaceable::begin().await;
+        let source = |repository: &str| {
+            let image: ImageReference = repository.parse().unwrap();
+            Source::Registry(image.pinned(Digest::of(b"manifest")))
+        };
+        let work = async {
+            assert!(engine.image_of(&source("r.io/shop")).await.unwrap().is_some());
+            assert_eq!(engine.image_of(&source("r.io/other")).await.unwrap(), None);
+        };
+        tokio::select! {
+            () = replaceable.serve() => {}
+            () = work => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_kept_on_gets_no_other_name_while_it_has_one() {
+        let (replaceable, engine) = Replaceable::begin().await;
+        let image: ImageReference = "r.io/shop:live".parse().unwrap();
+        let source = Source::Registry(image.pinned(Digest::of(b"manifest")));
+        let work = async {
+            let mut image = engine.image("r.io/shop:live").await.unwrap().unwrap();
+            for (tags, tagged) in [(vec!["r.io/shop:live".to_owned()], false), (Vec::new(), true)] {
+                image.tags = tags;
+                replaceable.asked.borrow_mut().clear();
+                engine.keep_on(&"shop".parse().unwrap(), &source, &image).await.unwrap();
+                let asked = replaceable.asked.borrow();
+                assert!(asked.iter().any(|path| path.contains("/containers/create")), "{asked:?}");
+                assert_eq!(asked.iter().any(|path| path.contains("/tag")), tagged, "{asked:?}");
+            }
+        };
+        tokio::select! {
+            () = replaceable.serve() => {}
+            () = work => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_stumbles_over_another_image_is_asked_again_and_not_for_ever() {
+        let (replaceable, engine) = Replaceable::begin().await;
+        let work = async {
+            replaceable.stumbles.set(2);
+            assert!(engine.image("r.io/shop:1").await.unwrap().is_some());
+            replaceable.stumbles.set(100);
+            let given_up = engine.image("r.io/shop:1").await.unwrap_err().to_string();
+            assert!(given_up.contains("image not known"), "{given_up}");
+            assert!(replaceable.stumbles.get() > 90);
+        };
+        tokio::select! {
+            () = replaceable.serve() => {}
+            () = work => {}
         }
     }
 

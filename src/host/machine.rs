@@ -193,8 +193,12 @@ impl Host for Machine {
     async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {
         self.engine.let_go(lease.project(), &spec.images, keep).await?;
         // Somebody may have removed what holds the others in the meantime.
-        let others: Vec<Source> = keep.iter().cloned().map(Source::Registry).collect();
-        self.keep(lease.project(), &others).await
+        for source in keep.iter().rev().cloned().map(Source::Registry) {
+            if let Some(image) = self.engine.image_of(&source).await? {
+                self.engine.keep_on(lease.project(), &source, &image).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError> {

@@ -73,9 +73,10 @@ impl Engine {
         match source {
             Source::Local(id) => self.image(id.as_str()).await,
             Source::Registry(pinned) => match self.image(&pinned.by_digest()).await? {
-                Some(image) => Ok(Some(image)),
+                // Podman finds what has this digest in any repository, and one is not another.
+                Some(image) if image.is(pinned.image.repository(), &pinned.digest) => Ok(Some(image)),
                 // The engine forgets a registry's digest with the last tag of its repository, and still has the image.
-                None => match self.kept_image(pinned).await? {
+                _ => match self.kept_image(pinned).await? {
                     Some(id) => self.image(&id).await,
                     None => Ok(None),
                 },

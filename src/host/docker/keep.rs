@@ -36,7 +36,27 @@ impl Engine {
     ) -> Result<(), HostError> {
         let (repository, tag) = keep_tag(project, source);
         self.tag(&image.id, &repository, &tag).await?;
+        self.hold(project, source, image).await
+    }
 
+    /// As [`Engine::keep`], for an image that was kept before: with a tag only where it has none left. A pruning that is
+    /// under way goes through the names that it saw at first, until one is left; given a new one meanwhile, it would
+    /// take the last of them too, and that is the pin.
+    pub(crate) async fn keep_on(
+        &self,
+        project: &ProjectName,
+        source: &Source,
+        image: &ImageFacts,
+    ) -> Result<(), HostError> {
+        if image.tags.is_empty() {
+            self.keep(project, source, image).await
+        } else {
+            self.hold(project, source, image).await
+        }
+    }
+
+    /// Has a container for `image` that is never started.
+    async fn hold(&self, project: &ProjectName, source: &Source, image: &ImageFacts) -> Result<(), HostError> {
         let mut labels: HashMap<String, String> = [(KEEP.to_owned(), project.to_string())].into();
         if let Source::Registry(pinned) = source {
             labels.insert(REPOSITORY.to_owned(), pinned.image.repository().to_string());

@@ -58,33 +58,50 @@ impl Engine {
         })
     }
 
-    /// For an engine that does not ask registries for others: it must fetch the image to see what it is.
+    /// For an engine that does not ask registries for others: it must fetch the image to see what it is. What names mean
+    /// on this host is a pin, and asking a question makes and moves no pin.
     async fn resolve_by_pulling(&self, image: &ImageReference, name: &str, login: &Login) -> Result<Digest, HostError> {
         let repository = image.repository();
         let version = image.tag().or_else(|| image.digest().map(Digest::as_str)).unwrap_or("latest");
         let before = self.image(name).await?;
         let (silent, _) = Narrator::new();
-        let fetched = self.fetch(repository, version, login, &silent).await;
-        fetched.map_err(|refusal| refusal.of_registry(name, repository, login))?;
-        let after = self.image(name).await?;
-        // What the tag means on this host is a pin, and asking a question moves no pin.
-        if let (Some(before), Some(tag)) = (before, image.tag())
-            && after.as_ref().is_some_and(|after| after.id != before.id)
-        {
-            self.tag(&before.id, &repository.to_string(), tag).await?;
-        }
-        let no_digest = || HostError::NotResolved {
-            image: name.to_owned(),
-            reason: "the engine pulled it and does not know its digest".to_owned(),
+        let fetch = async |version: &str| {
+            let fetched = self.fetch(repository, version, login, &silent).await;
+            fetched.map_err(|refusal| refusal.of_registry(name, repository, login))
         };
-        let after = after.ok_or_else(no_digest)?;
-        let (os, architecture) = after.platform.clone();
+        fetch(version).await?;
+        let found = self.digest_of_pulled(image, name).await;
+        match before {
+            // Nothing is named by a digest.
+            _ if image.tag().is_none() && image.digest().is_some() => {}
+            Some(before) => self.tag(&before.id, &repository.to_string(), version).await?,
+            None => {
+                if let Ok(digest) = &found {
+                    // With its last name the image would go, and have to come again.
+                    fetch(digest.as_str()).await?;
+                }
+                self.release_image(name).await?;
+            }
+        }
+        found
+    }
+
+    /// The digest of `image`, which was pulled as `name`.
+    async fn digest_of_pulled(&self, image: &ImageReference, name: &str) -> Result<Digest, HostError> {
+        let refused = |reason: String| HostError::NotResolved { image: name.to_owned(), reason };
+        let no_digest = || refused("the engine pulled it and does not know its digest".to_owned());
+        let pulled = self.image(name).await?.ok_or_else(no_digest)?;
+        let (os, architecture) = pulled.platform.clone();
         let platform = OciPlatform { os: Some(os), architecture: Some(architecture), ..OciPlatform::default() };
         let answer = DistributionInspect { platforms: vec![platform], ..DistributionInspect::default() };
         if let Some(reason) = wrong_platform(&answer, &self.known_version().await?) {
-            return Err(HostError::NotResolved { image: name.to_owned(), reason });
+            return Err(refused(reason));
         }
-        self.local(&after, repository).await?.digest.ok_or_else(no_digest)
+        match image.digest() {
+            // What came by an index has that digest and one of its own.
+            Some(named) if pulled.is(image.repository(), named) => Ok(named.clone()),
+            _ => self.local(&pulled, image.repository()).await?.digest.ok_or_else(no_digest),
+        }
     }
 }
 
@@ -201,7 +218,10 @@ impl Refusal {
             Meaning::Unknown => {
                 HostError::NotResolved { image, reason: format!("{reason}{}", login.after_absence(host)) }
             }
-            Meaning::Platform | Meaning::NoSpace => HostError::NotResolved { image, reason },
+            Meaning::Platform => {
+                HostError::NotResolved { image, reason: format!("{reason}; build it for this host's platform too") }
+            }
+            Meaning::NoSpace => HostError::NotResolved { image, reason },
         }
     }
 
@@ -210,9 +230,6 @@ impl Refusal {
         match (self.meaning(), self.of_registry(image, repository, login)) {
             (Meaning::NoSpace, HostError::NotResolved { image, reason }) => {
                 HostError::Pull { image, reason: format!("{reason}; make room, for example with docker image prune") }
-            }
-            (Meaning::Platform, HostError::NotResolved { image, reason }) => {
-                HostError::Pull { image, reason: format!("{reason}; build it for this host's platform too") }
             }
             (_, HostError::NotResolved { image, reason }) => HostError::Pull { image, reason },
             (_, other) => other,
@@ -241,6 +258,7 @@ mod tests {
             (502, "received unexpected HTTP status: 503 Service Unavailable", Meaning::Later),
             (0, "write /var/lib/docker/tmp/x: no space left on device", Meaning::NoSpace),
             (0, "no matching manifest for linux/amd64 in the manifest list entries", Meaning::Platform),
+            (0, "choosing image instance: no image found in manifest list for architecture amd64", Meaning::Platform),
         ] {
             assert_eq!(Refusal::Status(status, message.to_owned()).meaning(), meaning, "{message}");
         }
