@@ -128,6 +128,25 @@ fn an_image_may_be_named_by_digest_and_by_tag_and_digest() {
     // The digest is here already and stands for itself; its tag is asked for again.
     site.deploy(&format!("app@{}", v1.digest)).succeeded();
     site.has(&v1);
+    // CI knows the digest of the index, and the engine may also know that of the one image in it.
+    let v3 = site.publish("app:v3", &Image::web("v3").only_for(&site.engine.architecture()));
+    let deployment = site.deploy(&format!("app:v3@{}", v3.digest)).succeeded();
+    assert_eq!(deployment["release"][0]["digest"], v3.digest);
+    site.has(&v3);
+}
+
+#[test]
+fn a_digest_of_another_repository_is_refused_though_that_image_is_here() {
+    let mut site = Site::new();
+    site.project_with(&["app"], "allow_untagged = true", "");
+    let v1 = site.publish("app:v1", &Image::web("v1"));
+    let other = site.publish("other:1", &Image::web("other"));
+    site.fetch("other:1", &other);
+    site.start();
+    site.deploy("app:v1").succeeded();
+    let reason = site.deploy(&format!("app@{}", other.digest)).failed("abandoned");
+    assert!(reason.contains("manifest unknown"), "{reason}");
+    site.has(&v1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::program::{Program, Running, eventually};
+use crate::site::PATIENCE;
 
 /// An engine; the one of `DOCKER_HOST` unless it is another.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,21 @@ impl Engine {
             Some(address) => program.env("DOCKER_HOST", address),
             None => program,
         }
+    }
+
+    /// Its own client's command, for what Docker's does not do with it: Podman's API refuses `docker image prune --all`.
+    pub fn own_client(&self, words: &[&str]) -> Program {
+        let parts = self.docker(&["version", "--format", "{{range .Server.Components}}{{.Name}}, {{end}}"]).text();
+        if !parts.contains("Podman") {
+            return self.docker(words);
+        }
+        let address = self.address.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
+        Program::new("podman").env("CONTAINER_HOST", address.unwrap()).arg("--remote").args(words)
+    }
+
+    /// What its containers run on, in the registries' words.
+    pub fn architecture(&self) -> String {
+        self.docker(&["version", "--format", "{{.Server.Arch}}"]).text()
     }
 
     /// `unix://…`, where it is not the one of `DOCKER_HOST`.
@@ -78,7 +94,11 @@ impl Engine {
 
     /// The registry's digests of an image on this host, named by reference or id; none where it is not here.
     pub fn digests(&self, image: &str) -> Vec<String> {
-        let output = self.docker(&["image", "inspect", image]).output();
+        let output = eventually(PATIENCE, "a look at an image", || {
+            let output = self.docker(&["image", "inspect", image]).output();
+            // Podman stumbles over any image that another test removes just then.
+            (!output.stderr.contains("image not known")).then_some(output)
+        });
         if output.code != 0 {
             return Vec::new();
         }

@@ -23,7 +23,7 @@ fn is_here(site: &Site, release: &Published) -> bool {
 
 /// Removes what nothing uses, of this test's images alone: others run on the same engine.
 fn prune(site: &Site, what: &[&str]) {
-    site.engine.docker(what).args(["--force", "--filter", &format!("label={}", site.name)]).text();
+    site.engine.own_client(what).args(["--force", "--filter", &format!("label={}", site.name)]).text();
 }
 
 /// Waits until of five releases only the last three are on the host, which comes after the outcome is told.

@@ -46,7 +46,9 @@ fn a_registry_that_comes_back_in_time_has_the_pull_go_on() {
     let id = site.ask("app:v2");
     proxy.until_held();
     proxy.shut();
-    site.until(&id, "a pull", |events| has_begun(events, "pull"));
+    let phase = site.read(&format!("/v1/deployments/{id}"))["phase"].clone();
+    // An engine that cannot ask a registry what an image is has to pull it for that.
+    assert!(phase == "pulling" || phase == "resolving", "{phase}");
     proxy.open();
     assert_eq!(site.outcome(&id)["status"], "succeeded");
     site.has(&v2);

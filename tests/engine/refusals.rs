@@ -51,7 +51,7 @@ fn an_image_for_another_platform_is_abandoned_and_nothing_is_touched() {
     site.publish("app:foreign", &Image::web("foreign").only_for("s390x"));
     let before = site.container("web");
     let reason = site.deploy("app:foreign").failed("abandoned");
-    assert!(reason.contains("s390x") || reason.contains("no matching manifest"), "{reason}");
+    assert!(reason.contains("build it for"), "{reason}");
     assert_eq!(site.container("web"), before);
     site.has(&v1);
 }
@@ -101,7 +101,8 @@ fn a_release_that_exits_while_it_settles_is_rolled_back() {
     site.publish("app:v2", &Image::running("v2", "sleep 2; echo 'fatal: lost the database'; exit 1"));
     let answer = site.deploy("app:v2");
     answer.failed("rolled_back");
-    assert!(evidence(&site, &answer).0.contains("fatal: lost the database"));
+    let (log, _) = evidence(&site, &answer);
+    assert!(log.contains("fatal: lost the database"), "{log}{:?}", site.events(&answer.id()));
     site.has(&v1);
 }
 
