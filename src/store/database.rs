@@ -12,10 +12,6 @@ use super::{StoreError, journal, schema};
 
 const FILE: &str = "windlass.db";
 
-/// Pages in the write-ahead log before they are written back: 16 MiB. Larger than SQLite's own 1,000, because writing
-/// back waits for the disk twice, and while many hooks come in, it would do so several times a second.
-const CHECKPOINT: u32 = 4_000;
-
 /// What stays of the log's file after it was written back.
 const LOG_SIZE: u32 = 16 << 20;
 
@@ -102,7 +98,8 @@ fn connect(path: &Path, access: OpenFlags, cache: i32) -> Result<Connection, Sto
     Ok(connection)
 }
 
-/// Commits go into a log and wait for the disk; readers see the last commit meanwhile.
+/// Commits go into a log and wait for the disk; readers see the last commit meanwhile. The log is written back every 1,000
+/// pages, as SQLite has it: more at once would make fewer hooks wait, but those for longer.
 fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -111,7 +108,6 @@ fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
         return Err(StoreError::system("set up a write-ahead log")(error));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE, |_| Ok(()))?;
     Ok(())
 }
