@@ -68,7 +68,7 @@ fn a_service_waits_for_the_one_it_depends_on_to_be_healthy() {
     );
     let v1 = site.publish("app:v1", &Image::web("v1"));
     let ready_later = Image::running("db", "sleep 2; touch /tmp/ready; sleep 1000 & trap 'exit 0' TERM; wait");
-    let db = site.publish("db:1", &ready_later.checked("test -e /tmp/ready"));
+    let db = site.publish("db:1", &ready_later.checked("test -e /tmp/ready").with_patience(30));
     site.fetch("db:1", &db);
     site.start();
     site.deploy("app:v1").succeeded();
