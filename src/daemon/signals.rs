@@ -1,6 +1,6 @@
 //! `windlass serve`: runs the daemon until it is told to stop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -19,12 +19,13 @@ use crate::service_manager::{ServiceManager, handed_over};
 pub fn serve(config: Option<&Path>) -> anyhow::Result<()> {
     // Before there are threads: see there.
     let sockets = handed_over().context("failed to take over the sockets that systemd listens on; they must be TCP")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(config, sockets))
+    // One thread: what takes long waits for the engine, and what is written waits for the disk in the store's threads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run(config.map(Path::to_owned), sockets))
 }
 
-async fn run(config: Option<&Path>, sockets: Vec<std::net::TcpListener>) -> anyhow::Result<()> {
-    let load = || Settings::load(config, std::env::vars_os(), Clock::system().now());
+async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> anyhow::Result<()> {
+    let load = move || Settings::load(config.as_deref(), std::env::vars_os(), Clock::system().now());
     let (settings, warnings) = load()?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -47,7 +48,7 @@ async fn run(config: Option<&Path>, sockets: Vec<std::net::TcpListener>) -> anyh
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => {
                 manager.reloading();
-                let loaded = load();
+                let loaded = tokio::task::spawn_blocking(load.clone()).await?;
                 if let Ok((anew, _)) = &loaded {
                     machine.reconfigure(anew.machine.clone());
                     for key in settings.fixed_at_start(anew) {

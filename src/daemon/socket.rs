@@ -10,6 +10,8 @@ use tokio::net::UnixListener;
 
 /// The group whose members may use the operators' socket.
 const GROUP: &str = "windlass";
+/// The groups of this host: see group(5).
+const GROUPS: &str = "/etc/group";
 
 /// Binds it. A socket that an earlier windlass left behind is replaced.
 pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
@@ -31,11 +33,33 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("failed to set the permissions of {}", path.display()))?;
     // Without the group, only root and the user that runs windlass can open it: safe, if less convenient.
-    if let Ok(Some(group)) = nix::unistd::Group::from_name(GROUP)
-        && fs::metadata(path).is_ok_and(|socket| socket.gid() != group.gid.as_raw())
-        && let Err(error) = nix::unistd::chown(path, None, Some(group.gid))
+    if let Some(group) = group_of_this_host(&fs::read_to_string(GROUPS).unwrap_or_default())
+        && fs::metadata(path).is_ok_and(|socket| socket.gid() != group)
+        && let Err(error) = std::os::unix::fs::chown(path, None, Some(group))
     {
         tracing::warn!(%error, "failed to give the socket to the group {GROUP}");
     }
     Ok(listener)
+}
+
+/// The id of our group. No directory service is asked: it has no say in who may deploy here, and the start does not wait
+/// for it.
+fn group_of_this_host(groups: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(GROUP)).then(|| fields.nth(1)?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\nwindlassers:x:7:\nwindlass:x:998:alice,bob\n";
+        assert_eq!(group_of_this_host(groups), Some(998));
+        assert_eq!(group_of_this_host("root:x:0:windlass\n"), None);
+        assert_eq!(group_of_this_host("windlass:x:\n"), None);
+    }
 }

@@ -1,36 +1,24 @@
 //! What every request passes first, whatever it is about: so none of it can tell which projects there are.
 
-use std::panic::AssertUnwindSafe;
-
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
 
 use super::error::Error;
 use super::{App, limits};
 
-/// Turns away what is too large or cannot be an address of ours, and answers for handlers that broke.
+/// Turns away what is too large or cannot be an address of ours.
 pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_hook = request.uri().path().starts_with("/v1/hooks/");
     let response = match admit(&app, &request) {
-        Ok(()) => whatever_happens(next.run(request)).await,
+        Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
     if is_hook {
         app.0.tally.answered(response.status());
     }
     response
-}
-
-/// A handler that breaks answers too: a connection that is torn would tell its caller nothing, and to try again.
-async fn whatever_happens(answer: impl Future<Output = Response>) -> Response {
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-        // The panic's own message has gone to the log already.
-        tracing::error!("a handler panicked: this is a mistake of windlass");
-        Error::Broken.into_response()
-    })
 }
 
 fn admit(app: &App, request: &Request) -> Result<(), Error> {
@@ -56,19 +44,4 @@ pub(super) async fn not_found() -> Error {
 /// The router adds which methods there are.
 pub(super) async fn method_not_allowed() -> Error {
     Error::Method
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::StatusCode;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_handler_that_panics_answers_with_503() {
-        let broken = whatever_happens(async { panic!("on purpose") }).await;
-        assert_eq!(broken.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let whole = whatever_happens(async { StatusCode::OK.into_response() }).await;
-        assert_eq!(whole.status(), StatusCode::OK);
-    }
 }
