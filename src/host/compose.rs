@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::time::sleep;
 
+use super::docker::{PAUSE, RETRIES, is_about_an_image_that_comes_or_goes};
 use super::exec::{ExecError, Output, Run};
 use super::{HostError, Narrator};
 use crate::deploy::spec::Compose;
@@ -120,7 +122,15 @@ impl ComposeCommand<'_> {
         // What follows are services, whatever they are called.
         arguments.push("--");
         arguments.extend(services.iter().map(String::as_str));
-        self.run("up", &arguments, limit, Some(narrator)).await.map(|_| ())
+        let mut result = self.run("up", &arguments, limit, Some(narrator)).await;
+        for _ in 0..RETRIES {
+            match &result {
+                Err(error) if is_about_an_image_that_comes_or_goes(&error.to_string()) => sleep(PAUSE).await,
+                _ => break,
+            }
+            result = self.run("up", &arguments, limit, Some(narrator)).await;
+        }
+        result.map(|_| ())
     }
 
     async fn run(

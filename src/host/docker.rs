@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often something is asked again that has nothing wrong in itself, and after how long where others are the reason.
-const RETRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const RETRIES: u32 = 5;
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// The engine of this host. Nothing is asked of it before the first call, and every call may find it restarted,
 /// updated or gone.
@@ -106,7 +106,9 @@ impl Engine {
             match &answer {
                 // Another engine answers than the one that the version was agreed with.
                 Err(refusal) if refusal.is_about_the_version() => self.forget(),
-                Err(refusal) if refusal.is_about_an_image_that_comes_or_goes() => sleep(PAUSE).await,
+                Err(Refusal::Status(500, message)) if is_about_an_image_that_comes_or_goes(message) => {
+                    sleep(PAUSE).await;
+                }
                 _ => break,
             }
             answer = self.ask_once(patience, &request).await;
@@ -155,6 +157,13 @@ impl Engine {
     }
 }
 
+/// Whether the engine's complaint is about another image than the one that was asked for: Podman looks through all of
+/// them, and stumbles over one that is made or removed just then. One that was asked for and is not there is an absence
+/// with it, too.
+pub(crate) fn is_about_an_image_that_comes_or_goes(complaint: &str) -> bool {
+    ["image not known", "locating item named"].iter().any(|words| complaint.contains(words))
+}
+
 fn dial(address: &str) -> Result<Docker, Refusal> {
     let dialled = if address.starts_with("unix://") || address.starts_with('/') {
         Docker::connect_with_unix(address, LONG_PATIENCE.as_secs(), API_DEFAULT_VERSION)
@@ -197,13 +206,6 @@ fn shape(mut request: BollardRequest, prefix: &str) -> BollardRequest {
 impl Refusal {
     fn is_about_the_version(&self) -> bool {
         matches!(self, Self::Status(400, message) if message.contains("client version"))
-    }
-
-    /// Whether it is about another image: Podman looks through all of them, and stumbles over one that is made or removed
-    /// just then. One that was asked for and is not there is an absence with it, too.
-    fn is_about_an_image_that_comes_or_goes(&self) -> bool {
-        let stumbles = ["image not known", "locating item named"];
-        matches!(self, Self::Status(500, message) if stumbles.iter().any(|words| message.contains(words)))
     }
 
     /// Whether what was asked for is not there.

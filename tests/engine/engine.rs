@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::program::{Program, Running, eventually};
-use crate::site::PATIENCE;
 
 /// An engine; the one of `DOCKER_HOST` unless it is another.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +30,8 @@ pub struct Container {
 impl Engine {
     /// A docker command.
     pub fn docker(&self, words: &[&str]) -> Program {
-        let program = Program::new("docker").args(words);
+        // Podman stumbles over any image that another test removes just then.
+        let program = Program::new("docker").args(words).again_when("image not known");
         match &self.address {
             Some(address) => program.env("DOCKER_HOST", address),
             None => program,
@@ -94,11 +94,7 @@ impl Engine {
 
     /// The registry's digests of an image on this host, named by reference or id; none where it is not here.
     pub fn digests(&self, image: &str) -> Vec<String> {
-        let output = eventually(PATIENCE, "a look at an image", || {
-            let output = self.docker(&["image", "inspect", image]).output();
-            // Podman stumbles over any image that another test removes just then.
-            (!output.stderr.contains("image not known")).then_some(output)
-        });
+        let output = self.docker(&["image", "inspect", image]).output();
         if output.code != 0 {
             return Vec::new();
         }

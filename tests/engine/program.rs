@@ -18,6 +18,8 @@ const DEADLINE_SECONDS: &str = "180";
 pub struct Program {
     command: Command,
     input: Option<Vec<u8>>,
+    /// A complaint that has nothing to do with what is asked of it.
+    passing: Option<&'static str>,
 }
 
 /// What a program left behind.
@@ -36,12 +38,12 @@ impl Program {
     pub fn new(name: &str) -> Self {
         let mut command = Command::new("timeout");
         command.args(["--kill-after", "5", DEADLINE_SECONDS, name]);
-        Self { command, input: None }
+        Self { command, input: None, passing: None }
     }
 
     /// A program that may run for as long as the test does.
     pub fn lasting(path: &str) -> Self {
-        Self { command: Command::new(path), input: None }
+        Self { command: Command::new(path), input: None, passing: None }
     }
 
     /// One of the project's own scripts.
@@ -74,14 +76,28 @@ impl Program {
         self
     }
 
+    /// It is run again as long as it complains of this, which passes.
+    pub fn again_when(self, complaint: &'static str) -> Self {
+        Self { passing: Some(complaint), ..self }
+    }
+
     /// Runs it to its end.
     pub fn output(mut self) -> Output {
-        let input = self.input.take();
+        let Some(complaint) = self.passing else { return self.output_once() };
+        let what = format!("{:?} to say no more: {complaint}", self.command);
+        eventually(Duration::from_secs(60), &what, || {
+            let output = self.output_once();
+            (!output.stderr.contains(complaint)).then_some(output)
+        })
+    }
+
+    fn output_once(&mut self) -> Output {
+        let input = self.input.as_ref();
         self.command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-            stdin.write_all(&input).unwrap();
+            stdin.write_all(input).unwrap();
         }
         let output = child.wait_with_output().unwrap();
         Output {
