@@ -62,8 +62,7 @@ impl Carrier {
             Decision::Requeue => self.scribe.write(Event::Started).await?,
             Decision::Continue => {}
         }
-        let rolling_back = self.status().course.as_ref().is_some_and(|course| course.back.is_some());
-        if !rolling_back {
+        if !self.is_going_back() {
             match self.forward().await {
                 Ok(()) => {
                     self.conclude(Outcome::Succeeded, None).await?;
@@ -72,7 +71,7 @@ impl Carrier {
                 }
                 Err(failure) => {
                     let cause = failure.into_cause()?;
-                    if !self.status().course.as_ref().is_some_and(|course| course.disturbed) {
+                    if !self.course().is_some_and(|course| course.disturbed) {
                         return self.leave_untouched(cause).await;
                     }
                     self.turn_back(cause).await?;
@@ -302,15 +301,13 @@ impl Carrier {
 
     /// A rollback is worth all the time there is: the alternative is a service that is down.
     fn patience(&self) -> Duration {
-        let rolling_back = self.course().is_some_and(|course| course.back.is_some());
-        if rolling_back { self.project.spec.timeout } else { self.inner.patience }
+        if self.is_going_back() { self.project.spec.timeout } else { self.inner.patience }
     }
 
     fn guard(&self) -> Guard {
-        let rolling_back = self.course().is_some_and(|course| course.back.is_some());
         Guard {
             inner: Arc::clone(&self.inner),
-            withdrawn: (!rolling_back).then(|| self.withdrawn.clone()),
+            withdrawn: (!self.is_going_back()).then(|| self.withdrawn.clone()),
             deadline: self.deadline,
             timeout: self.project.spec.timeout,
         }
@@ -318,8 +315,11 @@ impl Carrier {
 
     /// Who cancelled it, as long as that counts.
     fn withdrawn_by(&self) -> Option<String> {
-        let rolling_back = self.course().is_some_and(|course| course.back.is_some());
-        if rolling_back { None } else { self.withdrawn.borrow().clone() }
+        if self.is_going_back() { None } else { self.withdrawn.borrow().clone() }
+    }
+
+    fn is_going_back(&self) -> bool {
+        self.course().is_some_and(|course| course.back.is_some())
     }
 
     fn status(&self) -> &Status {
