@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use super::{Done, Windlass};
 use crate::daemon::{Home, eventually};
 
@@ -16,6 +18,21 @@ async fn the_daemon_serves_until_it_is_told_to_stop() {
     let done = Done::of(serving.wait_with_output().unwrap());
     assert_eq!((done.code, done.out.as_str()), (0, ""), "{done:?}");
     assert!(done.err.contains("ready") && done.err.contains("stopped"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_aborted_leaves_no_core_with_the_keys_in_it() {
+    let home = Home::with_shop();
+    let windlass = Windlass::on(&home);
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE).unwrap();
+    setrlimit(Resource::RLIMIT_CORE, hard, hard).unwrap();
+    let mut serving = windlass.start(&["serve"]);
+    eventually("the socket", async || home.socket().exists()).await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", serving.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{limits}");
+    serving.kill().unwrap();
+    serving.wait().unwrap();
 }
 
 #[test]
