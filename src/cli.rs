@@ -32,6 +32,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::auth::Scheme;
 use crate::config::DEFAULT_PATH;
@@ -142,6 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 impl Command {
     fn run(self, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+        forbid_cores().map_err(anyhow::Error::new)?;
         match self {
             Self::Serve => serve::run(global, output),
             Self::Check => check::run(global, output),
@@ -216,6 +219,12 @@ impl Global {
 /// A text as a value of TOML; where it has no control characters, also as a key.
 fn quote(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+/// A core would have in it the keys that were read.
+fn forbid_cores() -> Result<(), Errno> {
+    let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, most)
 }
 
 /// One thread is enough for one answer, and it starts faster than several.

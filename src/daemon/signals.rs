@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, Outside};
@@ -18,9 +17,6 @@ use crate::service_manager::{ServiceManager, handed_over};
 /// # Errors
 /// When the configuration is broken or the daemon cannot start.
 pub fn serve(config: Option<&Path>) -> anyhow::Result<()> {
-    // A core would have the keys in it.
-    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
-    setrlimit(Resource::RLIMIT_CORE, 0, hard).context("failed to forbid cores")?;
     // Before there are threads: see there.
     let sockets = handed_over().context("failed to take over the sockets that systemd listens on; they must be TCP")?;
     // One thread: what takes long waits for the engine, and what is written waits for the disk in the store's threads.
