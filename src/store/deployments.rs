@@ -151,9 +151,22 @@ fn question(filter: &Filter) -> (String, Vec<Value>) {
     (sql, values)
 }
 
+/// Those that can be read. A row that a disk has damaged, or another version of windlass has written, hides no other.
 fn many(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<Deployment>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement.query_map(values, deployment)?.collect::<Result<_, _>>()?)
+    let mut rows = statement.query(values)?;
+    let mut readable = Vec::new();
+    while let Some(row) = rows.next()? {
+        match deployment(row) {
+            Ok(deployment) => readable.push(deployment),
+            Err(error) => {
+                let text = |column| row.get(column).unwrap_or_else(|_| "?".to_owned());
+                let (id, project) = (text("id"), text("project"));
+                tracing::error!(deployment = id, project, %error, "what is stored of this deployment makes no sense: it is left alone and needs a person");
+            }
+        }
+    }
+    Ok(readable)
 }
 
 fn deployment(row: &Row<'_>) -> rusqlite::Result<Deployment> {
@@ -235,6 +248,22 @@ mod tests {
         assert_eq!(desk.store.succeeded(&good.project, 9).await.unwrap(), std::slice::from_ref(&good));
         assert_eq!(desk.store.newest(&good.project).await.unwrap(), Some(good.clone()));
         assert!(desk.store.succeeded(&"site".parse().unwrap(), 9).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_read_hides_no_other() {
+        let desk = Desk::new();
+        let damaged = desk.new_one("shop").await;
+        let whole = desk.new_one("site").await;
+        let order = damaged.order;
+        let damage = move |connection: &Connection| {
+            Ok(connection.execute("UPDATE deployments SET status = '{\"state\":' WHERE number = ?1", [order])?)
+        };
+        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
+        assert_eq!(desk.store.unfinished().await.unwrap(), std::slice::from_ref(&whole));
+        assert_eq!(desk.store.deployments(&Filter::default()).await.unwrap(), [whole]);
+        let error = desk.store.deployment(&damaged.id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     }
 
     #[tokio::test]

@@ -199,6 +199,33 @@ async fn what_was_accepted_and_not_begun_runs_after_a_crash_and_the_newest_still
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_cannot_be_read_any_more_stops_nobody_else() {
+    let home = Home::with_shop();
+    home.project("site", &["r.io/site"]);
+    home.world.service("site", "web", "r.io/site:live");
+    home.world.publish("r.io/site:v1", "site");
+    let (daemon, caller) = shop(&home);
+    home.world.state().trap = Some(Trap { step: 0, when: When::Before });
+    let damaged = caller.ask("one", "r.io/shop:v1").await.id();
+    home.world.until("the trap to close", |state| state.caught).await;
+    let other = Caller::new(&home, &daemon, "site", Scheme::Standard).ask("two", "r.io/site:v1").await.id();
+    daemon.kill();
+    let database = rusqlite::Connection::open(home.path().join("state/windlass.db")).unwrap();
+    let damage = "UPDATE deployments SET status = '{\"state\":' WHERE id = ?";
+    assert_eq!(database.execute(damage, [&damaged]).unwrap(), 1);
+    drop(database);
+
+    let (daemon, caller) = shop(&home);
+    let site = Caller::new(&home, &daemon, "site", Scheme::Standard);
+    assert_eq!(site.outcome(&other).await["status"], "succeeded");
+    assert_eq!(caller.deploy("three", "r.io/shop:v1").await.status, 200);
+    let all = caller.get("/v1/deployments?project=shop").await.json();
+    assert_eq!(all["deployments"].as_array().map(Vec::len), Some(1), "{all}");
+    let there = caller.get(&format!("/v1/deployments/{damaged}")).await;
+    assert_eq!(there.status, 503, "{}", there.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_refuses_new_hooks_and_what_was_under_way_is_finished_after_the_next_start() {
     let home = Home::with_shop();
     let (daemon, caller) = shop(&home);
