@@ -125,6 +125,12 @@ impl Narrator {
 /// is one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HostError {
+    /// The engine stumbled over what somebody else does with it just then.
+    #[error("the engine was disturbed: {reason}")]
+    EngineDisturbed {
+        /// What it said.
+        reason: String,
+    },
     /// The engine does not answer; it may come back.
     #[error("the engine does not answer: {reason}")]
     EngineAway {
@@ -215,7 +221,7 @@ impl HostError {
     /// Whether the same step may well succeed in a while.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::EngineAway { .. } | Self::RegistryAway { .. })
+        matches!(self, Self::EngineDisturbed { .. } | Self::EngineAway { .. } | Self::RegistryAway { .. })
     }
 
     /// What the containers said last, where that is known.

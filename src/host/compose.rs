@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::time::sleep;
 
-use super::docker::{PAUSE, RETRIES, is_about_an_image_that_comes_or_goes};
+use super::docker::is_about_an_image_that_comes_or_goes;
 use super::exec::{ExecError, Output, Run};
 use super::{HostError, Narrator};
 use crate::deploy::spec::Compose;
@@ -122,15 +122,7 @@ impl ComposeCommand<'_> {
         // What follows are services, whatever they are called.
         arguments.push("--");
         arguments.extend(services.iter().map(String::as_str));
-        let mut result = self.run("up", &arguments, limit, Some(narrator)).await;
-        for _ in 0..RETRIES {
-            match &result {
-                Err(error) if is_about_an_image_that_comes_or_goes(&error.to_string()) => sleep(PAUSE).await,
-                _ => break,
-            }
-            result = self.run("up", &arguments, limit, Some(narrator)).await;
-        }
-        result.map(|_| ())
+        self.run("up", &arguments, limit, Some(narrator)).await.map(|_| ())
     }
 
     async fn run(
@@ -172,7 +164,7 @@ impl ComposeCommand<'_> {
         if output.status.success() {
             return Ok(output);
         }
-        Err(refused(command, &output))
+        Err(refused(command, output.status, essence(&String::from_utf8_lossy(output.stderr.bytes()))))
     }
 
     fn arguments(&self, command: &[&str]) -> Vec<String> {
@@ -199,8 +191,7 @@ fn failed(command: &'static str, reason: &str) -> HostError {
     HostError::Compose { command, reason: reason.to_owned() }
 }
 
-fn refused(command: &'static str, output: &Output) -> HostError {
-    let said = essence(&String::from_utf8_lossy(output.stderr.bytes()));
+fn refused(command: &'static str, status: ExitStatus, said: String) -> HostError {
     // The last is what a client says whose engine ended in the middle of an answer.
     if ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF"]
         .iter()
@@ -208,10 +199,13 @@ fn refused(command: &'static str, output: &Output) -> HostError {
     {
         return HostError::EngineAway { reason: said };
     }
+    if is_about_an_image_that_comes_or_goes(&said) {
+        return HostError::EngineDisturbed { reason: said };
+    }
     if said.contains("is not a docker command") || said.contains("unknown shorthand flag") {
         return failed(command, NO_COMPOSE);
     }
-    let code = output.status.code().map_or_else(|| output.status.to_string(), |code| format!("exit code {code}"));
+    let code = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
     failed(command, &if said.is_empty() { code } else { said })
 }
 
@@ -241,11 +235,30 @@ fn essence(said: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
     use crate::deploy::spec::tests::compose_of_shop;
 
     pub(crate) fn model(json: &str) -> Model {
         Model::read(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_has_to_do_with_others_is_worth_another_try() {
+        let status = ExitStatus::from_raw(1 << 8);
+        for (said, passes) in [
+            (
+                "unable to get image 'r.io/a:live': Error response from daemon: locating image with ID \"d97\": image not known",
+                true,
+            ),
+            ("Cannot connect to the Docker daemon at unix:///run/docker.sock. Is the docker daemon running?", true),
+            ("Error response from daemon: No such image: r.io/a:live", false),
+            ("", false),
+        ] {
+            let error = refused("up", status, said.to_owned());
+            assert_eq!(error.is_passing(), passes, "{error}");
+        }
     }
 
     #[test]

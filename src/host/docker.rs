@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often something is asked again that has nothing wrong in itself, and after how long where others are the reason.
-pub(crate) const RETRIES: u32 = 5;
-pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+const RETRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The engine of this host. Nothing is asked of it before the first call, and every call may find it restarted,
 /// updated or gone.
