@@ -30,7 +30,7 @@ use crate::service_manager::ServiceManager;
 use crate::store::Store;
 
 pub use signals::serve;
-pub use survey::{Survey, compose_images, polkit_rule, survey};
+pub use survey::{Severity, Survey, compose_images, polkit_rule, survey};
 
 /// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
 /// upgraded and come back.

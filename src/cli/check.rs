@@ -8,17 +8,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Style};
 use crate::config::{Problem, Settings};
-use crate::daemon::{self, Survey};
+use crate::daemon::{self, Severity, Survey};
 use crate::model::{Clock, ProjectName};
 
-/// Everything that was found.
+/// Everything that was looked at, in the order in which it is shown.
 #[derive(Default)]
-struct Findings {
-    errors: Vec<Finding>,
-    warnings: Vec<Finding>,
-}
+struct Findings(Vec<(Severity, Finding)>);
 
-/// One thing that was found, in the configuration or on the machine.
+/// One thing that was looked at, in the configuration or on the machine.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Finding {
@@ -31,34 +28,36 @@ pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure>
     let loaded = Settings::load(global.config.as_deref(), std::env::vars_os(), Clock::system().now());
     let survey = match loaded {
         Ok((settings, warnings)) => {
-            findings.warnings.extend(warnings.into_iter().map(Finding::Configuration));
+            findings.take_problems(Severity::Warning, warnings);
             let survey = super::wait_for(async { Ok(daemon::survey(&settings).await) })?;
-            findings.take(&survey);
+            findings.take_survey(&survey);
             Some(survey)
         }
         Err(error) => {
-            findings.errors.extend(error.problems.into_iter().map(Finding::Configuration));
+            findings.take_problems(Severity::Error, error.problems);
             None
         }
     };
     let engine = survey.as_ref().and_then(|survey| survey.engine.as_ref().ok());
-    let well = findings.errors.is_empty();
+    let well = findings.of(Severity::Error).is_empty();
     if output.is_json() {
         output.document(&json!({
             "well": well,
             "engine": engine.map(|engine| json!({ "version": engine.version, "api": engine.api })),
             "projects": survey.as_ref().map(|survey| survey.projects.len()),
-            "errors": findings.errors,
-            "warnings": findings.warnings,
+            "errors": findings.of(Severity::Error),
+            "warnings": findings.of(Severity::Warning),
+            "ok": findings.of(Severity::Ok),
         }));
     } else {
-        for (word, style, found) in
-            [("error", Style::Bad, &findings.errors), ("warning", Style::Busy, &findings.warnings)]
-        {
-            for finding in found {
-                let word = output.paint(style, word);
-                output.line(format_args!("{word}: {finding}"));
-            }
+        for (severity, finding) in &findings.0 {
+            let (style, word) = match severity {
+                Severity::Ok => (Style::Good, "ok  "),
+                Severity::Warning => (Style::Busy, "WARN"),
+                Severity::Error => (Style::Bad, "FAIL"),
+            };
+            let word = output.paint(style, word);
+            output.line(format_args!("{word}  {finding}"));
         }
         if let (true, Some(survey), Some(engine)) = (well, &survey, engine) {
             let (count, version, api) = (survey.projects.len(), &engine.version, &engine.api);
@@ -70,18 +69,30 @@ pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure>
 }
 
 impl Findings {
+    fn take_problems(&mut self, severity: Severity, problems: Vec<Problem>) {
+        self.0.extend(problems.into_iter().map(|problem| (severity, Finding::Configuration(problem))));
+    }
+
     /// Takes what was found on the machine. An engine that is away makes everything fail, and is said once.
-    fn take(&mut self, survey: &Survey) {
-        if let Err(reason) = &survey.engine {
-            self.errors.push(Finding::Machine { project: None, what: reason.clone() });
-        }
-        let found = survey.projects.iter().map(|(project, found)| (Some(project), found));
-        for (project, found) in found.chain([(None, &survey.host)]) {
-            for finding in found.iter().filter(|finding| survey.engine.as_ref() != Err(&finding.what)) {
-                let list = if finding.is_error() { &mut self.errors } else { &mut self.warnings };
-                list.push(Finding::Machine { project: project.cloned(), what: finding.what.clone() });
+    fn take_survey(&mut self, survey: &Survey) {
+        let (severity, what) = match &survey.engine {
+            Ok(engine) => (Severity::Ok, format!("engine {}, API {}", engine.version, engine.api)),
+            Err(reason) => (Severity::Error, reason.clone()),
+        };
+        self.0.push((severity, Finding::Machine { project: None, what }));
+        let host = survey.host.iter().map(|found| (None, found));
+        let projects =
+            survey.projects.iter().flat_map(|(project, found)| found.iter().map(move |found| (Some(project), found)));
+        for (project, found) in host.chain(projects) {
+            if survey.engine.as_ref() != Err(&found.what) {
+                let finding = Finding::Machine { project: project.cloned(), what: found.what.clone() };
+                self.0.push((found.severity, finding));
             }
         }
+    }
+
+    fn of(&self, severity: Severity) -> Vec<&Finding> {
+        self.0.iter().filter(|(of, _)| *of == severity).map(|(_, finding)| finding).collect()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::config::Settings;
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::machine::{Machine, MachineSettings};
 use crate::host::polkit;
-use crate::host::survey::{EngineVersion, Finding, Severity};
+pub use crate::host::survey::Severity;
+use crate::host::survey::{EngineVersion, Finding};
 use crate::model::ProjectName;
 
 /// What was found on the machine.
@@ -17,19 +18,10 @@ use crate::model::ProjectName;
 pub struct Survey {
     /// Which engine answers, or why none does.
     pub engine: Result<EngineVersion, String>,
-    /// What is the host's and no project's own.
+    /// About the host as a whole.
     pub host: Vec<Finding>,
-    /// What stands in the way of each project, by name.
+    /// About each project, by name. Never empty: a project without any other finding is in order.
     pub projects: Vec<(ProjectName, Vec<Finding>)>,
-}
-
-impl Survey {
-    /// Whether a deployment would fail.
-    #[must_use]
-    pub fn is_bad(&self) -> bool {
-        let mut findings = self.projects.iter().flat_map(|(_, findings)| findings).chain(&self.host);
-        self.engine.is_err() || findings.any(|finding| finding.severity == Severity::Error)
-    }
 }
 
 /// Asks the machine about everything that `settings` name. Changes nothing.
@@ -39,7 +31,11 @@ pub async fn survey(settings: &Settings) -> Survey {
     let mut names: Vec<_> = settings.projects.iter().collect();
     names.sort_by_key(|(name, _)| (*name).clone());
     let one = async |(name, project): (&ProjectName, &std::sync::Arc<crate::deploy::catalog::Project>)| {
-        (name.clone(), machine.survey(&project.spec).await)
+        let mut findings = machine.survey(&project.spec).await;
+        if findings.is_empty() {
+            findings.push(Finding::ok(format!("its {} target can be deployed to", project.spec.target.as_str())));
+        }
+        (name.clone(), findings)
     };
     // Each one costs a process: a few at a time.
     let mut projects = Vec::with_capacity(names.len());

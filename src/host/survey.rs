@@ -1,24 +1,29 @@
-//! What stands in the way of deployments on this host, found before one is tried.
+//! Findings: what was looked at on this host before a deployment is tried, and whether it is in order.
 
 use std::fmt;
+
+use serde::Serialize;
 
 use super::HostError;
 use super::compose::{ComposeCommand, Model};
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
 use crate::deploy::spec::{Compose, ProjectSpec};
 
-/// Something that stands in the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// Whether it is in order.
     pub severity: Severity,
-    /// What is wrong, and how to mend it.
+    /// In one line: which thing; where it is not in order, also what is wrong and how to fix it.
     pub what: String,
 }
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// It is in order.
+    Ok,
     /// Worth knowing.
     Warning,
     /// A deployment would fail.
@@ -91,10 +96,8 @@ fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding
 }
 
 impl Finding {
-    /// Whether a deployment would fail for it.
-    #[must_use]
-    pub const fn is_error(&self) -> bool {
-        matches!(self.severity, Severity::Error)
+    pub(crate) const fn ok(what: String) -> Self {
+        Self { severity: Severity::Ok, what }
     }
 
     pub(crate) const fn error(what: String) -> Self {

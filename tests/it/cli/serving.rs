@@ -42,7 +42,7 @@ fn a_broken_configuration_is_told_with_its_place_by_whoever_reads_it() {
     let place = format!("{}:5:1: concurency: unknown key; did you mean `concurrency`?", home.config().display());
     let windlass = Windlass::on(&home);
     let check = windlass.run(&["check"]);
-    assert_eq!((check.code, check.out), (10, format!("error: {place}\n")));
+    assert_eq!((check.code, check.out), (10, format!("FAIL  {place}\n")));
     let json = windlass.run(&["check", "--json"]);
     let found: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!((json.code, &found["well"]), (10, &false.into()));
