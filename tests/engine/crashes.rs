@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::image::Image;
+use crate::image::{Image, Stop};
 use crate::program::eventually;
 use crate::proxy::Proxy;
 use crate::registry::{Published, Registry};
@@ -29,7 +29,7 @@ pub fn registry_behind_a_door() -> (Arc<Registry>, Proxy) {
 
 /// Does not stop when it is told to.
 fn stubborn(version: &str) -> Image {
-    Image::running(version, "trap '' TERM; httpd -f -p 8080 -h /www & while :; do sleep 1; done")
+    Image::web(version).stopping(Stop::Never)
 }
 
 /// Healthy for as long as there is a file of its version's name behind the gate.

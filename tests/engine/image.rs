@@ -23,12 +23,47 @@ pub struct Seed {
 pub struct Image {
     version: String,
     script: String,
+    stop: Option<Stop>,
+    boot: u32,
+    floods: bool,
+    labels: Vec<(String, String)>,
     program: Option<String>,
     check: Option<Value>,
     megabytes: usize,
     /// Set when it is for another machine than this one.
     pub architecture: Option<String>,
 }
+
+/// What the first process does when it is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    AtOnce,
+    /// After so many seconds.
+    After(u32),
+    /// It ignores the signal, so that the engine waits for the whole grace period.
+    Never,
+}
+
+/// How the containers of an image behave: real ones are seldom as easy to handle as the first kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    StopsAtOnce,
+    NeedsThreeSecondsToStop,
+    IgnoresSigterm,
+    BootsForFiveSeconds,
+    FloodsItsLog,
+    /// Its labels say that it belongs to others, and what they run.
+    LabelsLie,
+}
+
+pub const KINDS: [Kind; 6] = [
+    Kind::StopsAtOnce,
+    Kind::NeedsThreeSecondsToStop,
+    Kind::IgnoresSigterm,
+    Kind::BootsForFiveSeconds,
+    Kind::FloodsItsLog,
+    Kind::LabelsLie,
+];
 
 /// Something that a registry keeps under its digest.
 pub struct Blob {
@@ -65,20 +100,74 @@ impl Seed {
 impl Image {
     /// Serves its version as a web page on port 8080, or `$PORT`.
     pub fn web(version: &str) -> Self {
-        let serve = "trap 'exit 0' TERM INT; httpd -f -p \"${PORT:-8080}\" -h /www & wait";
-        Self::running(version, &format!("echo {version} >/www/index.html; {serve}"))
+        let serve = "httpd -f -p \"${PORT:-8080}\" -h /www & wait $!";
+        Self::running(version, &format!("echo {version} >/www/index.html; {serve}")).stopping(Stop::AtOnce)
     }
 
-    /// Says its version and runs a script.
+    /// The same, of a kind.
+    pub fn web_of(kind: Kind, version: &str) -> Self {
+        let image = Self::web(version);
+        match kind {
+            Kind::StopsAtOnce => image,
+            Kind::NeedsThreeSecondsToStop => image.stopping(Stop::After(3)),
+            Kind::IgnoresSigterm => image.stopping(Stop::Never),
+            Kind::BootsForFiveSeconds => image.booting(5),
+            Kind::FloodsItsLog => image.flooding(),
+            Kind::LabelsLie => image.with_lying_labels(),
+        }
+    }
+
+    /// Says its version and runs a script. It ends by a signal as the script does, which is never unless it says so.
     pub fn running(version: &str, script: &str) -> Self {
         Self {
             version: version.to_owned(),
             script: script.to_owned(),
+            stop: None,
+            boot: 0,
+            floods: false,
+            labels: Vec::new(),
             program: None,
             check: None,
             megabytes: 0,
             architecture: None,
         }
+    }
+
+    /// The same, told to stop.
+    pub fn stopping(self, stop: Stop) -> Self {
+        Self { stop: Some(stop), ..self }
+    }
+
+    /// The same, doing nothing for some seconds first.
+    pub fn booting(self, seconds: u32) -> Self {
+        Self { boot: seconds, ..self }
+    }
+
+    /// The same, logging a megabyte of random bytes first, and more all the time.
+    pub fn flooding(self) -> Self {
+        Self { floods: true, ..self }
+    }
+
+    /// The same with a label. In its value, `{name}` stands for the name of the test.
+    pub fn labelled(mut self, key: &str, value: &str) -> Self {
+        self.labels.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn with_lying_labels(self) -> Self {
+        let digest = digest(b"what is run by others");
+        self.labelled("windlass.project", "another")
+            .labelled("windlass.repository", "registry.invalid/another")
+            .labelled("windlass.digest", &digest)
+            .labelled("com.docker.compose.project", "{name}")
+            .labelled("com.docker.compose.service", "web")
+            .labelled("com.docker.compose.oneoff", "True")
+            .labelled("com.docker.compose.container-number", "7")
+            .labelled("com.docker.compose.config-hash", "another")
+            .labelled("com.docker.compose.image", &digest)
+            .labelled("com.docker.compose.replace", "another")
+            .labelled("com.docker.compose.project.working_dir", "/another")
+            .labelled("PODMAN_SYSTEMD_UNIT", "another.service")
     }
 
     /// The same with a health check, asked every second; two failures are enough.
@@ -115,6 +204,26 @@ impl Image {
         self
     }
 
+    /// What the shell of a container does. One that waits is interrupted by a signal, one that runs a program is not.
+    fn command(&self) -> String {
+        let mut lines = vec![format!("echo version {}", self.version)];
+        match self.stop {
+            None => {}
+            Some(Stop::AtOnce) => lines.push("trap 'exit 0' TERM INT".to_owned()),
+            Some(Stop::After(seconds)) => lines.push(format!("trap 'sleep {seconds}; exit 0' TERM INT")),
+            Some(Stop::Never) => lines.push("trap '' TERM INT".to_owned()),
+        }
+        if self.floods {
+            lines.push("head -c 1000000 /dev/urandom".to_owned());
+            lines.push("while :; do head -c 16384 /dev/urandom; sleep 0.2; done &".to_owned());
+        }
+        if self.boot > 0 {
+            lines.push(format!("sleep {} & wait $!", self.boot));
+        }
+        lines.push(self.script.clone());
+        lines.join("\n")
+    }
+
     /// Its configuration and its layers. The labels name the run and the repository's first part, which is the test.
     pub fn blobs(&self, repository: &str) -> (Blob, Vec<Blob>) {
         let run = Run::get();
@@ -122,15 +231,20 @@ impl Image {
         let mut config = seed.config.clone();
         let test = repository.split('/').next().unwrap();
         config["config"] = json!({
-            "Cmd": ["/bin/sh", "-c", format!("echo version {}; {}", self.version, self.script)],
+            "Cmd": ["/bin/sh", "-c", self.command()],
             "Env": ["PATH=/bin"],
             "Labels": { run.name.as_str(): "", test: "" },
         });
+        for (key, value) in &self.labels {
+            config["config"]["Labels"][key] = json!(value.replace("{name}", test));
+        }
         if let Some(program) = &self.program {
             config["config"]["Cmd"] = json!([program]);
         }
         if let Some(check) = &self.check {
             config["config"]["Healthcheck"] = check.clone();
+            // Health may be asked for in vain while it boots.
+            config["config"]["Healthcheck"]["StartPeriod"] = json!(u64::from(self.boot) * 1_000_000_000);
         }
         if let Some(architecture) = &self.architecture {
             config["architecture"] = json!(architecture);

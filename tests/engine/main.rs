@@ -28,6 +28,7 @@ mod credentials;
 mod deploys;
 mod docker_puller;
 mod keeping;
+mod kinds;
 mod outages;
 mod readme;
 mod refusals;
