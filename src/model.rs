@@ -10,6 +10,6 @@ mod unit;
 pub use digest::{Digest, DigestError};
 pub use image::{ImageReference, ImageReferenceError, LocalImage, PinnedImage, Repository};
 pub use name::{DeliveryId, DeploymentId, KeyId, NameError, ProjectName};
-pub use text::one_line;
+pub use text::{acts, one_line, visible};
 pub use time::{Clock, Timestamp};
 pub use unit::{UnitName, UnitNameError};

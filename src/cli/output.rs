@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::model::acts;
+use crate::wire::json;
 
 /// The only way to print.
 #[derive(Debug)]
@@ -59,29 +61,23 @@ impl Output {
 
     /// One line of the result.
     pub(super) fn line(&mut self, text: impl fmt::Display) {
-        self.write(|stdout| writeln!(stdout, "{text}"));
+        self.write(|stdout| show(stdout, text));
     }
 
     /// One whole document.
     pub(super) fn document(&mut self, value: &impl Serialize) {
-        self.write(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, value)?;
-            writeln!(stdout)
-        });
+        self.write(|stdout| writeln!(stdout, "{}", json::pretty(value)?));
     }
 
     /// One record of several, on a line of its own.
     pub(super) fn record(&mut self, value: &impl Serialize) {
-        self.write(|stdout| {
-            serde_json::to_writer(&mut *stdout, value)?;
-            writeln!(stdout)
-        });
+        self.write(|stdout| writeln!(stdout, "{}", json::compact(value)?));
     }
 
     /// One line beside the result.
     pub(super) fn remark(&mut self, text: impl fmt::Display) {
         // When nobody reads remarks, nobody misses them.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = show(&mut io::stderr().lock(), text);
     }
 
     /// `text` as it is shown with `style`.
@@ -128,6 +124,54 @@ impl Output {
     }
 }
 
+/// Prints `text` as it is, but for what acts on a terminal and is neither the end of a line nor a colour.
+fn show(out: &mut impl io::Write, text: impl fmt::Display) -> io::Result<()> {
+    let mut harmless = Harmless { out, failure: None };
+    match fmt::write(&mut harmless, format_args!("{text}\n")) {
+        Ok(()) => Ok(()),
+        Err(fmt::Error) => Err(harmless.failure.unwrap_or_else(|| io::Error::other("it cannot be put into words"))),
+    }
+}
+
+struct Harmless<'o, W> {
+    out: &'o mut W,
+    failure: Option<io::Error>,
+}
+
+impl<W: io::Write> fmt::Write for Harmless<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| *c != '\n' && acts(*c)) {
+            let (before, from) = rest.split_at(at);
+            let colour = colour_of(from);
+            let (shown, after) = match colour {
+                Some(colour) => (colour, from.strip_prefix(colour)),
+                None => (" ", from.strip_prefix(c)),
+            };
+            self.put(before)?;
+            self.put(shown)?;
+            rest = after.unwrap_or_default();
+        }
+        self.put(rest)
+    }
+}
+
+impl<W: io::Write> Harmless<'_, W> {
+    fn put(&mut self, text: &str) -> fmt::Result {
+        self.out.write_all(text.as_bytes()).map_err(|error| {
+            self.failure = Some(error);
+            fmt::Error
+        })
+    }
+}
+
+/// The sequence at the beginning of `text` that sets a colour and nothing else.
+fn colour_of(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix("\u{1b}[")?;
+    let length = digits.find(|c: char| !c.is_ascii_digit())?;
+    digits.get(length..)?.starts_with('m').then(|| text.get(..length + 3)).flatten()
+}
+
 /// Whether colours are wanted at all, wherever they could be shown.
 pub(super) fn may_be_coloured() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -143,6 +187,23 @@ mod tests {
         assert_eq!(output(true).paint(Style::Good, "succeeded"), "\u{1b}[32msucceeded\u{1b}[0m");
         assert_eq!(output(true).paint(Style::Plain, "shop"), "shop");
         assert_eq!(output(false).paint(Style::Bad, "abandoned"), "abandoned");
+    }
+
+    #[test]
+    fn nothing_that_is_printed_acts_on_the_terminal_but_colours_and_ends_of_lines() {
+        let shown = |text: &str| {
+            let mut out = Vec::new();
+            show(&mut out, text).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown("\u{1b}[32msucceeded\u{1b}[0m\n  why:  é"), "\u{1b}[32msucceeded\u{1b}[0m\n  why:  é\n");
+        for (text, expected) in [
+            ("a\u{1b}[2Kb", "a [2Kb\n"),
+            ("a\u{1b}[2;3mb\u{1b}", "a [2;3mb \n"),
+            ("a\rb\tc\u{9b}2J\u{202e}d\u{2028}e\u{61c}", "a b c 2J d e \n"),
+        ] {
+            assert_eq!(shown(text), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
 
 use super::value::{Written, written};
-use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError};
+use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError, acts};
 
 /// A repository by its full name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Written for HookName {
     const EXPECTED: &'static str = "the name of a hook";
 
     fn read(text: &str) -> Result<Self, String> {
-        if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        if text.is_empty() || text.len() > 200 || text.chars().any(acts) {
             return Err("a hook's name has 1 to 200 bytes, and no control characters".to_owned());
         }
         Ok(Self(text.to_owned()))

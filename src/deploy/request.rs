@@ -13,6 +13,9 @@ const MOST_IMAGES: usize = 32;
 /// What a sender may say about a build, in characters; the rest is cut off.
 const LONGEST_REMARK: usize = 512;
 
+/// What of a wrong image or digest is repeated, in characters.
+const LONGEST_QUOTE: usize = 80;
+
 /// What a sender asks for, in the sender's own words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -199,15 +202,14 @@ fn images(ask: &Ask) -> Result<Vec<ImageReference>, Refusal> {
     }
     let mut images: Vec<ImageReference> = Vec::with_capacity(ask.images.len());
     for given in &ask.images {
-        let image: ImageReference =
-            given.parse().map_err(|reason| Refusal::Image { given: one_line(given, 80), reason })?;
+        let image: ImageReference = given.parse().map_err(|reason| Refusal::Image { given: quoted(given), reason })?;
         if images.iter().any(|other| other.repository() == image.repository()) {
             return Err(Refusal::NamedTwice { repository: image.repository().to_string() });
         }
         images.push(image);
     }
     let Some(given) = &ask.digest else { return Ok(images) };
-    let digest: Digest = given.parse().map_err(|reason| Refusal::Digest { given: one_line(given, 80), reason })?;
+    let digest: Digest = given.parse().map_err(|reason| Refusal::Digest { given: quoted(given), reason })?;
     match images.as_mut_slice() {
         [image] => match image.digest() {
             Some(named) if *named != digest => return Err(Refusal::DigestsDiffer),
@@ -220,6 +222,11 @@ fn images(ask: &Ask) -> Result<Vec<ImageReference>, Refusal> {
         }
     }
     Ok(images)
+}
+
+/// The beginning of what was sent, as it is: messages quote it, and quoting shows each character.
+fn quoted(given: &str) -> String {
+    given.chars().take(LONGEST_QUOTE).collect()
 }
 
 fn remarks(ask: &Ask) -> RequestedBy {
@@ -313,6 +320,22 @@ mod tests {
         let narrow = Scope { tags: vec!["main-*".to_owned()], ..Scope::default() };
         assert!(matches!(admitted(Scheme::Standard, narrow.clone(), &v2), Err(Refusal::KeyMayNot { .. })));
         assert!(admitted(Scheme::Standard, narrow, &ask(&["ghcr.io/acme/api:main-1"])).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_shows_what_cannot_be_seen_in_what_was_sent() {
+        for (image, shown) in [
+            ("ghcr.io/acme/api:v1\n", r#""ghcr.io/acme/api:v1\n" is not"#),
+            ("ghcr.io/acme/api:v1 ", r#""ghcr.io/acme/api:v1 " is not"#),
+            ("\u{feff}ghcr.io/acme/api:v1", r#""\u{feff}ghcr.io/acme/api:v1" is not"#),
+            ("ghcr.io/acme/\u{202e}api:v1", r#""ghcr.io/acme/\u{202e}api:v1" is not"#),
+        ] {
+            let told = simply(&ask(&[image])).unwrap_err().to_string();
+            assert!(told.contains(shown), "{told}");
+        }
+        let digest = format!("{DIGEST}\r\n");
+        let told = simply(&Ask { digest: Some(digest), ..ask(&["ghcr.io/acme/api:v1"]) }).unwrap_err().to_string();
+        assert!(told.contains(r#"b855\r\n" is not a digest"#), "{told}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::deploy::catalog::Project;
 use crate::deploy::event::Outcome;
 use crate::model::DeploymentId;
 use crate::store::Deployment;
+use crate::wire::json as wire_json;
 use crate::wire::view::{DeploymentView, RunningView, Times, runs};
 
 /// How long the machine has to say what runs. An answer without that is better than none.
@@ -21,7 +22,7 @@ const OBSERVING: Duration = Duration::from_millis(2500);
 
 /// `value` as JSON.
 pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
-    match serde_json::to_vec(value) {
+    match wire_json::compact(value) {
         Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "failed to write an answer");

@@ -21,6 +21,7 @@ use crate::auth::SignedHook;
 use crate::deploy::catalog::Project;
 use crate::deploy::docker_puller::{DockerPuller, PullerHook};
 use crate::deploy::request::admit;
+use crate::wire::json;
 
 const QUERY: &str = "the query takes `token`, `hook` and `wait`, once each";
 const WAIT: &str = "`wait` is a duration such as `30s` or `10m`";
@@ -177,7 +178,9 @@ impl Refused {
 fn in_its_words(mut response: Response, error: Option<&str>) -> Response {
     let body = match error {
         None => "{\"success\": true}\n".to_owned(),
-        Some(error) => format!("{{\"error\": {}, \"success\": false}}\n", serde_json::Value::from(error)),
+        Some(error) => {
+            format!("{{\"error\": {}, \"success\": false}}\n", json::compact(error).unwrap_or_default())
+        }
     };
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();

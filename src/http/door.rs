@@ -1,7 +1,8 @@
 //! What every request passes first, whatever it is about: so none of it can tell which projects there are.
 
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_LENGTH, DATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -11,12 +12,16 @@ use super::{App, limits};
 /// Turns away what is too large or cannot be an address of ours.
 pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_hook = request.uri().path().starts_with("/v1/hooks/");
-    let response = match admit(&app, &request) {
+    let mut response = match admit(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
     if is_hook {
         app.0.tally.answered(response.status());
+    }
+    // What the clock says, so that it is no more wrong than everything else here.
+    if let Ok(date) = HeaderValue::try_from(app.0.clock.now().http_date()) {
+        response.headers_mut().insert(DATE, date);
     }
     response
 }

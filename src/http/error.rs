@@ -12,6 +12,7 @@ use crate::deploy::request::Refusal;
 use crate::model::{DeploymentId, KeyId, Timestamp};
 use crate::runner::{NoWayBack, SubmitError};
 use crate::store::{Freeze, StoreError};
+use crate::wire::json;
 use crate::wire::problem::Problem;
 use crate::wire::view::DeploymentView;
 
@@ -206,7 +207,7 @@ impl IntoResponse for Error {
         let mut problem = Problem::new(status.as_u16(), name, title, self.detail());
         problem.deployment = self.deployment();
         // Text and a JSON value: there is nothing in it that could fail to be written.
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let body = json::compact(&problem).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {

@@ -6,6 +6,7 @@ use crate::deploy::event::Event;
 use crate::deploy::status::{Phase, State, Status};
 use crate::model::{DeploymentId, Timestamp, one_line};
 use crate::store::Entry;
+use crate::wire::json;
 use crate::wire::text::Teller;
 use crate::wire::view::EventView;
 
@@ -121,8 +122,8 @@ impl Format {
 }
 
 fn write_json(out: &mut Vec<u8>, seq: i64, at: Timestamp, event: Event) {
-    // Into memory, and of types that JSON knows: nothing can fail.
-    let _ = serde_json::to_writer(out, &EventView { id: seq, at, event });
+    // Of types that JSON knows: nothing can fail.
+    out.extend(json::compact(&EventView { id: seq, at, event }).unwrap_or_default().into_bytes());
 }
 
 impl Tale {

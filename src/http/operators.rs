@@ -1,6 +1,7 @@
 //! What operators on the host may do besides reading: deploy, go back, freeze, cancel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts as _, Path, Request, State};
 use axum::http::StatusCode;
@@ -26,6 +27,9 @@ use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
 
 /// What may be said about a freeze, in characters.
 const LONGEST_REASON: usize = 500;
+
+/// A freeze that shall last longer has a slip in its unit, or is meant to last until somebody ends it.
+const LONGEST_FREEZE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// A request of an operator about one project.
 pub(super) struct Order {
@@ -91,9 +95,7 @@ pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Res
 
 pub(super) async fn freeze(State(app): State<App>, order: Order) -> Result<Response, Error> {
     let FreezeBody { reason, duration } = order.details()?;
-    let duration = duration.as_deref().map(humantime::parse_duration).transpose();
-    let duration =
-        duration.map_err(|error| Error::NotUnderstood(format!("`for` is a duration such as `2h`: {error}")))?;
+    let duration = duration.as_deref().map(read_length).transpose()?;
     let since = app.0.clock.now();
     let freeze = Freeze {
         reason: reason.map(|reason| one_line(&reason, LONGEST_REASON)),
@@ -104,6 +106,19 @@ pub(super) async fn freeze(State(app): State<App>, order: Order) -> Result<Respo
     app.0.store.freeze(&order.project.spec.name, freeze).await?;
     tracing::info!(project = %order.project.spec.name, by = order.operator, "frozen");
     order.describe(&app).await
+}
+
+/// How long a freeze shall last.
+fn read_length(text: &str) -> Result<Duration, Error> {
+    let wrong = |why: &str| Error::NotUnderstood(format!("`for` is a duration such as `2h`: {why}"));
+    let length = humantime::parse_duration(text).map_err(|error| wrong(&error.to_string()))?;
+    if length.is_zero() {
+        return Err(wrong("a freeze of no length freezes nothing"));
+    }
+    if length > LONGEST_FREEZE {
+        return Err(wrong("a freeze lasts at most 10 years; without `for` it lasts until it is ended by unfreeze"));
+    }
+    Ok(length)
 }
 
 pub(super) async fn unfreeze(State(app): State<App>, order: Order) -> Result<Response, Error> {

@@ -184,6 +184,6 @@ fn named_project(head: &Parts) -> Option<String> {
 fn query<T: DeserializeOwned>(head: &Parts) -> Result<T, Error> {
     match Query::try_from_uri(&head.uri) {
         Ok(Query(query)) => Ok(query),
-        Err(error) => Err(Error::NotUnderstood(crate::model::one_line(&error.body_text(), 200))),
+        Err(error) => Err(Error::NotUnderstood(crate::model::visible(&error.body_text(), 200))),
     }
 }

@@ -147,6 +147,8 @@ impl Connection {
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
+            // It would take the time from the system, and ends the process when that is after 9999. `door` writes one.
+            .auto_date_header(false)
             .max_buf_size(limits::HEAD)
             .max_header_size(limits::HEAD)
             .serve_connection(TokioIo::new(socket), service);

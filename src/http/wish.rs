@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::error::Error;
 use super::negotiate::choose;
-use crate::model::one_line;
 
 /// What the caller wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +64,7 @@ impl Wish {
 /// A wait as it stands in a query.
 pub(super) fn read_wait(text: &str) -> Result<Duration, Error> {
     humantime::parse_duration(text).map_err(|error| {
-        let given = one_line(text, 40);
+        let given: String = text.chars().take(40).collect();
         Error::NotUnderstood(format!("`wait` is a duration such as `30s` or `10m`, not {given:?}: {error}"))
     })
 }

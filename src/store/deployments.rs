@@ -73,7 +73,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<Deployment>, StoreError> {
-        self.0.reader.read(|connection| many(connection, UNFINISHED, &[])).await
+        self.0.reader.read(|connection| many(connection, UNFINISHED, &[], usize::MAX)).await
     }
 
     /// The deployment of `project` that was accepted last.
@@ -92,12 +92,13 @@ impl Store {
     pub async fn counts(&self) -> Result<Vec<(ProjectName, String, u64)>, StoreError> {
         const SQL: &str = "SELECT project, state, count(*) FROM deployments GROUP BY project, state";
         let count = |row: &Row<'_>| {
-            let Name(project) = row.get(0)?;
-            Ok((project, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs()))
+            // What is not even a project's name is nobody's.
+            let Ok(Name(project)) = row.get(0) else { return Ok(None) };
+            Ok(Some((project, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())))
         };
         let read = move |connection: &Connection| {
             let mut statement = connection.prepare_cached(SQL)?;
-            Ok(statement.query_map([], count)?.collect::<Result<_, _>>()?)
+            Ok(statement.query_map([], count)?.filter_map(Result::transpose).collect::<Result<_, _>>()?)
         };
         self.0.reader.read(read).await
     }
@@ -127,10 +128,10 @@ pub(super) fn numbered(connection: &Connection, number: i64) -> Result<Deploymen
 fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Deployment>, StoreError> {
     let (sql, values) = question(filter);
     let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
-    many(connection, &sql, &values)
+    many(connection, &sql, &values, filter.limit)
 }
 
-/// The question that `filter` asks. Only what is known at compile time becomes SQL.
+/// The question that `filter` asks, but for its limit. Only what is known at compile time becomes SQL.
 fn question(filter: &Filter) -> (String, Vec<Value>) {
     let mut sql = "SELECT * FROM deployments WHERE ".to_owned();
     let mut values = Vec::new();
@@ -146,17 +147,24 @@ fn question(filter: &Filter) -> (String, Vec<Value>) {
         sql.push_str("number < (SELECT number FROM deployments WHERE id = ?) AND ");
         values.push(Value::from(before.to_string()));
     }
-    sql.push_str("TRUE ORDER BY number DESC LIMIT ?");
-    values.push(Value::from(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+    sql.push_str("TRUE ORDER BY number DESC");
     (sql, values)
 }
 
-/// Those that can be read. A row that a disk has damaged, or another version of windlass has written, hides no other.
-fn many(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<Deployment>, StoreError> {
+/// The first that can be read, at most `limit`. A row that a disk has damaged, or another version of windlass has
+/// written, hides no other and takes no other's place.
+fn many(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+    limit: usize,
+) -> Result<Vec<Deployment>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     let mut readable = Vec::new();
-    while let Some(row) = rows.next()? {
+    while readable.len() < limit
+        && let Some(row) = rows.next()?
+    {
         match deployment(row) {
             Ok(deployment) => readable.push(deployment),
             Err(error) => {
@@ -264,6 +272,21 @@ mod tests {
         assert_eq!(desk.store.deployments(&Filter::default()).await.unwrap(), [whole]);
         let error = desk.store.deployment(&damaged.id).await.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_read_takes_no_others_place_in_a_list() {
+        let desk = Desk::new();
+        let whole = desk.new_one("shop").await;
+        let damaged = desk.new_one("shop").await;
+        let damage = move |connection: &Connection| {
+            connection.execute("UPDATE deployments SET status = '' WHERE number = ?1", [damaged.order])?;
+            Ok(connection
+                .execute("INSERT INTO deployments VALUES (9, 'x', 'No Project', 'queued', '', 0, 0, 0)", [])?)
+        };
+        desk.store.0.writer.write(damage).await.unwrap();
+        assert_eq!(desk.store.newest(&whole.project).await.unwrap(), Some(whole.clone()));
+        assert_eq!(desk.store.counts().await.unwrap(), [(whole.project, "queued".to_owned(), 2)]);
     }
 
     #[tokio::test]

@@ -68,11 +68,54 @@ pub(super) fn frozen(
 ) -> Result<Option<Freeze>, StoreError> {
     const SQL: &str = "SELECT * FROM freezes WHERE project = ? AND (until IS NULL OR until > ?)";
     let mut statement = connection.prepare_cached(SQL)?;
-    Ok(statement.query_row(params![project.as_str(), now.as_millis()], freeze).optional()?)
+    let read = |row: &Row<'_>| Ok(freeze(row).unwrap_or_else(|error| unreadable(project, &error)));
+    Ok(statement.query_row(params![project.as_str(), now.as_millis()], read).optional()?)
 }
 
 fn freeze(row: &Row<'_>) -> rusqlite::Result<Freeze> {
     let Time(since) = row.get("since")?;
     let until = row.get::<_, Option<Time>>("until")?.map(|Time(at)| at);
     Ok(Freeze { reason: row.get("reason")?, by: row.get("by")?, since, until })
+}
+
+/// What is known of a freeze whose row a disk has damaged: that there is one. It freezes its project and hides nothing.
+fn unreadable(project: &ProjectName, error: &rusqlite::Error) -> Freeze {
+    tracing::error!(%project, %error, "the stored freeze of this project cannot be read: it stays frozen until it is unfrozen");
+    let reason = "the stored freeze cannot be read; unfreeze ends it".to_owned();
+    Freeze { reason: Some(reason), by: "?".to_owned(), since: Timestamp::MIN, until: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Desk;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_freeze_that_cannot_be_read_freezes_its_project_and_hides_nothing() {
+        let desk = Desk::new();
+        let (damaged, whole): (ProjectName, ProjectName) = ("shop".parse().unwrap(), "site".parse().unwrap());
+        let freeze = Freeze { reason: None, by: "ann".to_owned(), since: Timestamp::MIN, until: None };
+        desk.store.freeze(&damaged, freeze.clone()).await.unwrap();
+        desk.store.freeze(&whole, freeze.clone()).await.unwrap();
+        let damage = |connection: &Connection| {
+            Ok(connection.execute("UPDATE freezes SET by = CAST(x'ff' AS TEXT) WHERE project = 'shop'", [])?)
+        };
+        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
+        assert!(desk.store.frozen(&damaged).await.unwrap().is_some());
+        assert_eq!(desk.store.frozen(&whole).await.unwrap(), Some(freeze));
+        assert!(desk.store.unfreeze(&damaged).await.unwrap());
+        desk.new_one("shop").await;
+    }
+
+    #[tokio::test]
+    async fn a_moment_that_an_older_windlass_wrote_and_nobody_can_write_is_read_as_the_last_one() {
+        let desk = Desk::new();
+        let project: ProjectName = "shop".parse().unwrap();
+        let freeze = |connection: &Connection| {
+            Ok(connection.execute("INSERT INTO freezes VALUES ('shop', NULL, 'ann', 0, 285776000000000)", [])?)
+        };
+        desk.store.0.writer.write(freeze).await.unwrap();
+        let until = desk.store.frozen(&project).await.unwrap().unwrap().until.unwrap();
+        assert_eq!(until.to_string().parse::<Timestamp>().ok(), Some(until));
+    }
 }

@@ -63,7 +63,8 @@ impl Store {
         let (id, limit) = (id.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
         let read = move |connection: &Connection| {
             let mut statement = connection.prepare_cached(SQL)?;
-            let entries = statement.query_map(params![id.as_str(), after, limit], entry)?;
+            let read = |row: &Row<'_>| entry(row).or_else(|error| unreadable(row, &id, &error));
+            let entries = statement.query_map(params![id.as_str(), after, limit], read)?;
             Ok(entries.collect::<Result<_, _>>()?)
         };
         self.0.reader.read(read).await
@@ -100,6 +101,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let Time(at) = row.get("at")?;
     let Json(event) = row.get("event")?;
     Ok(Entry { seq: row.get("number")?, at, event })
+}
+
+/// In the place of a row that a disk has damaged, or another version of windlass has written: it hides no other.
+fn unreadable(row: &Row<'_>, deployment: &DeploymentId, error: &rusqlite::Error) -> rusqlite::Result<Entry> {
+    tracing::error!(%deployment, %error, "a row of this deployment's journal cannot be read");
+    let at = row.get("at").map_or(Timestamp::MIN, |Time(at)| at);
+    let text = "what was written here cannot be read".to_owned();
+    Ok(Entry { seq: row.get("number")?, at, event: Event::Noted { text } })
 }
 
 #[cfg(test)]
@@ -191,6 +200,22 @@ mod tests {
         let refused = desk.store.append(&mut stranger, Event::Started).await;
         assert!(matches!(&refused, Err(StoreError::Unknown(id)) if *id == stranger.id), "{refused:?}");
         assert!(desk.store.events(&stranger.id, 0, 9).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_hides_no_other() {
+        let desk = Desk::new();
+        let deployment = succeed(&desk, "shop").await;
+        let whole = desk.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+        let number = whole[2].seq;
+        let damage = move |connection: &Connection| {
+            Ok(connection.execute("UPDATE journal SET event = '{\"event\":\"new\"}' WHERE number = ?1", [number])?)
+        };
+        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
+        let mut damaged = desk.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+        assert!(matches!(&damaged[2].event, Event::Noted { text } if text.contains("cannot be read")), "{damaged:?}");
+        damaged[2].event = whole[2].event.clone();
+        assert_eq!(damaged, whole);
     }
 
     #[tokio::test]

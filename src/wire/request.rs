@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::request::Ask;
-use crate::model::{DeploymentId, one_line};
+use crate::model::{DeploymentId, visible};
 
 /// The native body of a hook.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub fn parse<T: serde::de::DeserializeOwned + Default>(body: &[u8]) -> Result<T,
         return Err("the body must be a JSON object".to_owned());
     }
     serde_json::from_slice(body)
-        .map_err(|error| format!("the body is not understood: {}", one_line(&error.to_string(), 300)))
+        .map_err(|error| format!("the body is not understood: {}", visible(&error.to_string(), 300)))
 }
 
 #[cfg(test)]
@@ -104,6 +104,12 @@ mod tests {
         let ask = parse_hook(br#"{"image":"r.io/a:1","sequence":7,"ref":"refs/heads/main","digest":null}"#).unwrap();
         assert_eq!((ask.images, ask.sequence, ask.digest), (vec!["r.io/a:1".to_owned()], Some(7), None));
         assert_eq!(parse_hook(br#"{"images":["r.io/a:1","r.io/b:1"]}"#).unwrap().images.len(), 2);
+    }
+
+    #[test]
+    fn a_member_that_looks_right_and_is_not_is_shown_as_it_is() {
+        let refusal = parse_hook(br#"{"image\u200b": "r.io/a:1"}"#).unwrap_err();
+        assert!(refusal.contains(r"unknown field `image\u{200b}`"), "{refusal}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use windlass::auth::Scheme;
-use windlass::model::Digest;
+use windlass::model::{Digest, Timestamp};
 
 use crate::daemon::{Answer, Caller, Home, TestDaemon, client, send};
 
@@ -107,10 +107,44 @@ async fn a_frozen_project_lets_nobody_through_and_says_who_why_and_until_when() 
     assert_eq!((refused.status, refused.headers.contains_key("retry-after")), (423, false));
     // What was taken before is known in spite of the freeze.
     assert_eq!(caller.ask("one", "r.io/shop:v1").await.status, 200);
-    for bad in [json!({ "for": "soon" }), json!({ "for": 7 }), json!({ "until": "x" }), json!([])] {
+    for bad in
+        [json!({ "for": "soon" }), json!({ "for": 7 }), json!({ "until": "x" }), json!([]), json!({ "for": "0s" })]
+    {
         assert_eq!(act(&home, "/v1/projects/shop/freeze", bad.clone()).await.status, 400, "{bad}");
     }
     assert_eq!(act(&home, "/v1/projects/nobody/freeze", json!({})).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_of_thousands_of_years_is_refused_and_freezes_nothing() {
+    let home = Home::with_shop();
+    let (_daemon, caller) = shop(&home);
+    for length in ["9000years", "11years", "18446744073709551615s"] {
+        let refused = act(&home, "/v1/projects/shop/freeze", json!({ "for": length })).await;
+        assert_eq!(refused.status, 400, "{length}: {}", refused.text);
+        assert!(refused.json()["detail"].as_str().unwrap().contains("at most 10 years"), "{}", refused.text);
+    }
+    assert_eq!(look(&home, "/v1/projects/shop").await.json()["frozen"], Value::Null);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    assert_eq!(act(&home, "/v1/projects/shop/freeze", json!({ "for": "10years" })).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_beyond_the_year_9999_stops_neither_deployments_nor_answers() {
+    let home = Home::with_shop();
+    let (_daemon, _) = shop(&home);
+    let thousands_of_years = 9_000 * 31_556_952_000;
+    for offset in [thousands_of_years, -thousands_of_years] {
+        home.clock_offset.store(offset, std::sync::atomic::Ordering::SeqCst);
+        let done = act(&home, "/v1/projects/shop/deploy?wait=20s", json!({ "image": "r.io/shop:v1" })).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        let created = done.json()["created_at"].as_str().unwrap().parse::<Timestamp>();
+        assert_eq!(created.ok(), Some(home.clock().now()), "{}", done.text);
+        assert_eq!(done.headers["date"], home.clock().now().http_date().as_str());
+        assert_eq!(act(&home, "/v1/projects/shop/freeze", json!({ "for": "2h" })).await.status, 200);
+        assert_eq!(look(&home, "/v1/projects").await.status, 200);
+        assert_eq!(act(&home, "/v1/projects/shop/unfreeze", json!({})).await.status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

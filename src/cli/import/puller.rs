@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::super::exit::Exit;
 use super::super::failure::Failure;
+use crate::model::acts;
 
 /// What stands in it.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Puller {
         let hooks = table.get("hooks").and_then(Value::as_object);
         let hooks = hooks.ok_or_else(|| wrong("`hooks` is not there, or not an object".to_owned()))?;
         let hooks = hooks.iter().map(|(name, program)| {
-            if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+            if name.is_empty() || name.len() > 200 || name.chars().any(acts) {
                 return Err(wrong(format!("{name:?} cannot be the name of a hook here")));
             }
             let words = words(program).ok_or_else(|| wrong(format!("the hook {name:?} has no program")))?;
