@@ -12,3 +12,4 @@ pub mod request;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod way_back;

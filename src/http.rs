@@ -98,7 +98,7 @@ pub fn hooks(app: App) -> Router {
 pub fn operators(app: App) -> Router {
     let act = Router::new()
         .route("/v1/projects/{project}/deploy", post(operators::deploy))
-        .route("/v1/projects/{project}/rollback", post(operators::rollback))
+        .route("/v1/projects/{project}/rollback", post(operators::rollback).get(operators::ways_back))
         .route("/v1/projects/{project}/freeze", post(operators::freeze))
         .route("/v1/projects/{project}/unfreeze", post(operators::unfreeze))
         .route("/v1/deployments/{id}/cancel", post(operators::cancel))

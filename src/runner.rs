@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use activity::Activity;
-pub use way_back::NoWayBack;
+pub use way_back::{NoWayBack, past_of};
 
 use crate::deploy::catalog::{Catalog, Project};
 use crate::deploy::event::Wanted;

@@ -137,7 +137,14 @@ mod tests {
     pub(super) fn request(project: &str, repetition: Repetition) -> DeployRequest {
         let wanted = Wanted::Images(vec!["r.io/api:v2".parse().unwrap()]);
         let requested_by = RequestedBy::default();
-        DeployRequest { project: project.parse().unwrap(), wanted, requested_by, sequence: None, repetition }
+        DeployRequest {
+            project: project.parse().unwrap(),
+            wanted,
+            requested_by,
+            sequence: None,
+            repetition,
+            rollback: None,
+        }
     }
 
     pub(super) fn delivery(id: &str, body: &str) -> Repetition {

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table;
 use crate::model::one_line;
-use crate::wire::view::PlanView;
+use crate::wire::view::{PlanView, images};
 
 /// What would be deployed.
 #[derive(Debug, clap::Args)]
@@ -27,12 +27,16 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
 pub(super) async fn preview(what: &What, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
     let failing = format!("a deployment of {} cannot be planned", what.project());
     let request = Request::post(failing, what.path(client, "?dry_run=1"), &what.body())?;
-    let plan: PlanView = client.ask(&request).await?;
+    show(&client.ask(&request).await?, output)
+}
+
+/// Shows what would be done.
+pub(super) fn show(plan: &PlanView, output: &mut Output) -> Result<Exit, Failure> {
     if output.is_json() {
-        output.document(&plan);
+        output.document(plan);
         return Ok(Exit::Succeeded);
     }
-    for line in lines(&plan) {
+    for line in lines(plan) {
         output.line(one_line(&line, 1000));
     }
     output.line(output.paint(Style::Dim, "nothing was changed"));
@@ -41,11 +45,13 @@ pub(super) async fn preview(what: &What, client: &Client, output: &mut Output) -
 
 fn lines(plan: &PlanView) -> Vec<String> {
     let or_nothing = |text: String| if text.is_empty() { "nothing of these images".to_owned() } else { text };
-    let mut lines = vec![
+    let mut lines = Vec::new();
+    lines.extend(plan.rollback.as_ref().map(|rollback| rollback.in_words(&images(&plan.release))));
+    lines.extend([
         format!("release   {}", table::images(&plan.release)),
         format!("running   {}", or_nothing(table::images(&plan.previous))),
         format!("services  {}", plan.services.join(", ")),
-    ];
+    ]);
     lines.extend(plan.steps.iter().enumerate().map(|(number, step)| format!("{:>8}. {step}", number + 1)));
     lines
 }

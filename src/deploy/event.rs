@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
 use super::snapshot::Snapshot;
-use crate::model::{DeliveryId, DeploymentId, ImageReference, KeyId, PinnedImage};
+use crate::model::{DeliveryId, DeploymentId, ImageReference, KeyId, PinnedImage, Timestamp};
 
 /// One entry of a deployment's journal.
 ///
@@ -21,6 +21,9 @@ pub enum Event {
         wanted: Wanted,
         /// Who asked.
         requested_by: RequestedBy,
+        /// Where from and where to, where an operator goes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollback: Option<Rollback>,
     },
     /// It is this deployment's turn.
     Started,
@@ -100,6 +103,17 @@ pub enum Wanted {
     Images(Vec<ImageReference>),
     /// A release of before, fixed already.
     Release(Vec<PinnedImage>),
+}
+
+/// A rollback by command: what it goes back from, and to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// What ran when it was asked for, of the repositories that it moves; nothing where nothing ran, or nobody knows.
+    pub from: Vec<PinnedImage>,
+    /// The deployment whose release shall run again.
+    pub to: DeploymentId,
+    /// When that one ended.
+    pub deployed_at: Timestamp,
 }
 
 /// Who asked for a deployment, and what they said about it. None of it becomes a path, an argument or a word of a
@@ -187,6 +201,25 @@ impl Outcome {
             Self::Superseded => "superseded",
             Self::Cancelled => "cancelled",
         }
+    }
+}
+
+impl Rollback {
+    /// `back from v2 to v1 (deployed 2026-11-20T12:00:00.000Z)`, where `images` are what shall run again.
+    #[must_use]
+    pub fn in_words(&self, images: &[PinnedImage]) -> String {
+        let tag = |image: &PinnedImage| image.image.tag().map(str::to_owned);
+        let in_full = |images: &[PinnedImage]| images.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let (from, to) = match (self.from.as_slice(), images) {
+            ([], [to]) => (None, tag(to).unwrap_or_else(|| to.to_string())),
+            ([], several) => (None, in_full(several)),
+            ([from], [to]) if tag(from).is_some() && tag(to).is_some() && tag(from) != tag(to) => {
+                (tag(from), tag(to).unwrap_or_default())
+            }
+            (from, to) => (Some(in_full(from)), in_full(to)),
+        };
+        let from = from.map_or_else(String::new, |from| format!(" from {from}"));
+        format!("back{from} to {to} (deployed {})", self.deployed_at)
     }
 }
 

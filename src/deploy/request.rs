@@ -2,10 +2,11 @@
 
 use crate::auth::{Delivery, Identity, Permission, Verified};
 use crate::deploy::catalog::Project;
-use crate::deploy::event::{RequestedBy, Wanted};
+use crate::deploy::event::{RequestedBy, Rollback, Wanted};
 use crate::deploy::spec::{NotAllowed, matches_any};
+use crate::deploy::way_back::WayBack;
 use crate::model::{
-    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, PinnedImage, ProjectName, one_line,
+    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, ProjectName, one_line,
 };
 
 /// More images than any project has services.
@@ -48,6 +49,8 @@ pub struct DeployRequest {
     pub sequence: Option<u64>,
     /// What makes a second request the same one.
     pub repetition: Repetition,
+    /// Where from and where to, where an operator goes back. Such a request passes a freeze.
+    pub rollback: Option<Rollback>,
 }
 
 /// What makes a second request the same as the first.
@@ -147,6 +150,7 @@ pub fn admit(project: &Project, verified: &Verified<Delivery>, ask: &Ask) -> Res
         requested_by,
         sequence: ask.sequence,
         repetition,
+        rollback: None,
     })
 }
 
@@ -168,16 +172,18 @@ pub fn admit_operator(project: &Project, operator: &str, ask: &Ask) -> Result<De
         requested_by,
         sequence: ask.sequence,
         repetition: Repetition::Never,
+        rollback: None,
     })
 }
 
-/// Admits an operator's wish to let `release`, one of before, run again. Its repositories must still be the project's;
-/// its tags were allowed when it was deployed, and count no more.
+/// Admits an operator's wish to go back. The repositories must still be the project's; the tags were allowed when they
+/// were deployed, and count no more.
 ///
 /// # Errors
 /// [`Refusal`] says what is in the way.
-pub fn admit_rollback(project: &Project, operator: &str, release: Vec<PinnedImage>) -> Result<DeployRequest, Refusal> {
-    for image in &release {
+pub fn admit_rollback(project: &Project, operator: &str, way: WayBack) -> Result<DeployRequest, Refusal> {
+    let WayBack { images, rollback } = way;
+    for image in &images {
         let repository = image.image.repository();
         if !project.spec.images.contains(repository) {
             return Err(NotAllowed::Repository { repository: repository.clone() }.into());
@@ -186,10 +192,11 @@ pub fn admit_rollback(project: &Project, operator: &str, release: Vec<PinnedImag
     let actor = Some(one_line(operator, LONGEST_REMARK));
     Ok(DeployRequest {
         project: project.spec.name.clone(),
-        wanted: Wanted::Release(release),
+        wanted: Wanted::Release(images),
         requested_by: RequestedBy { actor, ..RequestedBy::default() },
         sequence: None,
         repetition: Repetition::Never,
+        rollback: Some(rollback),
     })
 }
 
@@ -248,7 +255,7 @@ mod tests {
     use super::*;
     use crate::auth::{self, Key, Scheme, Scope, SignedHook};
     use crate::deploy::spec;
-    use crate::model::Timestamp;
+    use crate::model::{DeploymentId, Timestamp};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -343,7 +350,9 @@ mod tests {
         let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![] };
         let back = |reference: &str| {
             let image: ImageReference = reference.parse().unwrap();
-            admit_rollback(&project, "ann\n", vec![image.pinned(DIGEST.parse().unwrap())])
+            let to = DeploymentId::new(Timestamp::from_millis(0));
+            let rollback = Rollback { from: vec![], to, deployed_at: Timestamp::from_millis(0) };
+            admit_rollback(&project, "ann\n", WayBack { images: vec![image.pinned(DIGEST.parse().unwrap())], rollback })
         };
         let request = back("ghcr.io/acme/api:live").unwrap();
         assert!(matches!(&request.wanted, Wanted::Release(images) if images.len() == 1));

@@ -49,6 +49,8 @@ pub struct Instance {
     pub digest: String,
     /// `running`, `healthy`, `unhealthy`, `starting`, `restarting`, `exited (0)`, …
     pub state: String,
+    /// Whether it does its work, as in [`Container::working`]; nothing where nobody can say so.
+    pub works: Option<bool>,
 }
 
 impl Snapshot {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Cause, Event, Outcome, RequestedBy, Wanted};
+use super::event::{Cause, Event, Outcome, RequestedBy, Rollback, Wanted};
 use super::plan::{Plan, Step};
 use super::snapshot::Snapshot;
 use crate::model::PinnedImage;
@@ -17,6 +17,9 @@ pub struct Status {
     pub wanted: Wanted,
     /// Who asked.
     pub requested_by: RequestedBy,
+    /// Where from and where to, where an operator goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// The release, once it is resolved.
     pub release: Option<Vec<PinnedImage>>,
     /// What ran before, and what is done about it, once that is planned.
@@ -37,6 +40,18 @@ pub enum State {
     Running,
     /// Ended.
     Finished(Outcome),
+}
+
+impl State {
+    /// The state as scripts know it: `queued`, `running` or an outcome.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Finished(outcome) => outcome.as_str(),
+        }
+    }
 }
 
 /// A plan that is being carried out, and the way back.
@@ -120,10 +135,11 @@ impl Status {
     /// [`IllegalEvent`] for any other.
     pub fn begin(event: &Event) -> Result<Self, IllegalEvent> {
         match event {
-            Event::Queued { wanted, requested_by } => Ok(Self {
+            Event::Queued { wanted, requested_by, rollback } => Ok(Self {
                 state: State::Queued,
                 wanted: wanted.clone(),
                 requested_by: requested_by.clone(),
+                rollback: rollback.clone(),
                 release: None,
                 course: None,
                 resumed: 0,
@@ -347,6 +363,7 @@ pub(crate) mod tests {
         Event::Queued {
             wanted: Wanted::Images(vec!["r.io/api:v2".parse().unwrap()]),
             requested_by: RequestedBy::default(),
+            rollback: None,
         }
     }
 

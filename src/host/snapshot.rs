@@ -83,6 +83,7 @@ pub(crate) async fn observe(
             image: container.image.clone(),
             digest: digest.unwrap_or_else(|| container.image_id.clone()),
             state: container.state_words(),
+            works: Some(container.works()),
         })
     });
     try_join_all(instances).await

@@ -11,7 +11,7 @@ use crate::deploy::event::Outcome;
 use crate::deploy::request::Refusal;
 use crate::model::{DeploymentId, KeyId, Timestamp};
 use crate::runner::{NoWayBack, SubmitError};
-use crate::store::{Freeze, StoreError};
+use crate::store::StoreError;
 use crate::wire::json;
 use crate::wire::problem::Problem;
 use crate::wire::view::DeploymentView;
@@ -115,6 +115,9 @@ impl Error {
                 Outcome::Cancelled => Kind(S::CONFLICT, "cancelled", "Cancelled"),
             },
             Self::NothingToCancel(_) => Kind(S::CONFLICT, "ended", "Ended already"),
+            Self::NoWayBack(NoWayBack::Unreadable(_)) => {
+                Kind(S::SERVICE_UNAVAILABLE, "away", "The engine or the registry does not answer")
+            }
             Self::NoWayBack(NoWayBack::Unknown(_)) => Kind(S::NOT_FOUND, "not_found", "Not found"),
             Self::NoWayBack(_) => Kind(S::CONFLICT, "no_way_back", "Nothing to go back to"),
             Self::Broken => Kind(S::SERVICE_UNAVAILABLE, "internal", "Broken"),
@@ -147,7 +150,7 @@ impl Error {
     /// What the caller reads about it.
     pub(super) fn detail(&self) -> String {
         match self {
-            Self::NotTaken { error: SubmitError::Frozen(freeze), .. } => frozen_in_words(freeze),
+            Self::NotTaken { error: SubmitError::Frozen(freeze), .. } => format!("the project is {freeze}"),
             Self::NotTaken { error: error @ SubmitError::Replayed(_), .. } => {
                 format!("{error}: to deploy it once more, let the body differ, by `run_url` or a higher `sequence`")
             }
@@ -187,17 +190,6 @@ fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {
         Some(reason) => format!("the deployment {} ended {outcome}: {reason}", view.id),
         None => format!("the deployment {} ended {outcome}", view.id),
     }
-}
-
-fn frozen_in_words(freeze: &Freeze) -> String {
-    let mut words = format!("the project is frozen by {} since {}", freeze.by, freeze.since);
-    if let Some(until) = freeze.until {
-        words.push_str(&format!(", until {until}"));
-    }
-    if let Some(reason) = &freeze.reason {
-        words.push_str(&format!(": {reason}"));
-    }
-    words
 }
 
 impl IntoResponse for Error {

@@ -174,7 +174,7 @@ mod tests {
             || Plan { steps: vec![Step::Apply { services: vec!["web".to_owned()], change: Change::default() }] };
         let wanted = Wanted::Images(vec!["r.io/web:v2".parse().unwrap()]);
         let events = [
-            Event::Queued { wanted, requested_by: RequestedBy::default() },
+            Event::Queued { wanted, requested_by: RequestedBy::default(), rollback: None },
             Event::Started,
             Event::Resolved { images: vec![] },
             Event::Planned { snapshot: Snapshot::default(), plan: apply() },

@@ -16,14 +16,17 @@ use super::answer::{accepted, json, view};
 use super::error::Error;
 use super::peer::Operator;
 use super::reading::project_view;
-use super::submission::Taken;
+use super::submission::{PLANNING, Taken};
 use super::wish::Wish;
 use super::{App, body};
 use crate::deploy::catalog::Project;
 use crate::deploy::request::{DeployRequest, Refusal, admit_operator, admit_rollback};
+use crate::deploy::way_back::{History, WayBack};
 use crate::model::{DeploymentId, one_line};
+use crate::runner::{NoWayBack, past_of};
 use crate::store::Freeze;
 use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
+use crate::wire::view::{ReleaseView, WaysBack, pinned};
 
 /// What may be said about a freeze, in characters.
 const LONGEST_REASON: usize = 500;
@@ -88,9 +91,38 @@ pub(super) async fn deploy(State(app): State<App>, order: Order) -> Result<Respo
 
 pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Response, Error> {
     let RollbackBody { to } = order.details()?;
-    let release = app.0.runner.way_back(&order.project.spec.name, to.as_ref()).await?;
-    let request = admit_rollback(&order.project, &order.operator, release)?;
+    let finding = app.0.runner.way_back(&order.project, to.as_ref());
+    let found = tokio::time::timeout(PLANNING, finding).await;
+    let way = found.map_err(|_| Error::Away(format!("no answer within {} s", PLANNING.as_secs())))??;
+    let request = admit_rollback(&order.project, &order.operator, way)?;
     order.submit(&app, request).await
+}
+
+pub(super) async fn ways_back(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Error> {
+    let (head, _) = request.into_parts();
+    let project = Access::open(app.clone()).project(&head, &name)?;
+    let past = app.0.runner.past(&project.spec.name, None).await?;
+    let past: Vec<_> = past.iter().map(past_of).collect();
+    let history = History::read(&past, &project.spec.images);
+    let (way, running) = futures_util::future::join(
+        tokio::time::timeout(PLANNING, app.0.runner.way_back(&project, None)),
+        app.running(Some(&project)),
+    )
+    .await;
+    let (next, refused) = match way {
+        Ok(Ok(way)) => (Some(way), None),
+        Ok(Err(NoWayBack::Store(error))) => return Err(error.into()),
+        Ok(Err(error)) => (None, Some(error.to_string())),
+        Err(_) => (None, Some(format!("no answer within {} s", PLANNING.as_secs()))),
+    };
+    let (release, next) = next.map(|WayBack { images, rollback }| (pinned(&images), rollback)).unzip();
+    let releases = history.entries().iter().map(ReleaseView::new).collect();
+    let ways = WaysBack { next, release: release.unwrap_or_default(), refused, running: running.ok(), releases };
+    Ok(json(StatusCode::OK, &ways))
 }
 
 pub(super) async fn freeze(State(app): State<App>, order: Order) -> Result<Response, Error> {

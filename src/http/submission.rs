@@ -16,14 +16,13 @@ use super::format::Format;
 use super::telling::{Telling, Until};
 use super::wish::{Form, Wish};
 use crate::deploy::catalog::Project;
-use crate::deploy::event::Wanted;
 use crate::deploy::request::DeployRequest;
 use crate::runner::Submitted;
 use crate::store::Deployment;
 use crate::wire::view::PlanView;
 
 /// How long a dry run may ask the registry and the engine.
-const PLANNING: Duration = Duration::from_secs(30);
+pub(super) const PLANNING: Duration = Duration::from_secs(30);
 
 /// What became of a request that asks for a deployment.
 pub(super) enum Taken {
@@ -42,7 +41,7 @@ impl App {
         wish: &Wish,
     ) -> Result<Taken, Error> {
         if wish.dry_run {
-            return self.plan(project, &request.wanted).await;
+            return self.plan(project, request).await;
         }
         let (deployment, joined) = match self.0.runner.submit(request).await {
             Ok(Submitted::New(deployment)) => (deployment, false),
@@ -52,10 +51,14 @@ impl App {
         Ok(Taken::Accepted { deployment: Box::new(deployment), joined })
     }
 
-    async fn plan(&self, project: &Project, wanted: &Wanted) -> Result<Taken, Error> {
-        let planned = tokio::time::timeout(PLANNING, self.0.runner.plan(project, wanted)).await;
+    async fn plan(&self, project: &Project, request: DeployRequest) -> Result<Taken, Error> {
+        let DeployRequest { wanted, rollback, .. } = request;
+        let planned = tokio::time::timeout(PLANNING, self.0.runner.plan(project, &wanted)).await;
         match planned {
-            Ok(Ok(run)) => Ok(Taken::Planned(Box::new(PlanView::new(&run.release, &run.snapshot, run.plan)))),
+            Ok(Ok(run)) => {
+                let view = PlanView::new(&run.release, &run.snapshot, run.plan, rollback);
+                Ok(Taken::Planned(Box::new(view)))
+            }
             Ok(Err(error)) if error.is_passing() => Err(Error::Away(error.to_string())),
             Ok(Err(error)) => Err(Error::Unplannable(error.to_string())),
             Err(_) => Err(Error::Away(format!("no answer within {} s", PLANNING.as_secs()))),

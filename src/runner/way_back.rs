@@ -1,13 +1,18 @@
-//! Which release an operator goes back to.
+//! Where an operator's rollback goes: reads the history and the machine, and has `deploy::way_back` decide.
+
+use std::collections::BTreeSet;
 
 use super::Runner;
+use crate::deploy::catalog::Project;
 use crate::deploy::event::Outcome;
-use crate::deploy::status::State;
-use crate::model::{DeploymentId, PinnedImage, ProjectName};
-use crate::store::{Deployment, StoreError};
+use crate::deploy::way_back::{History, Nothing, Past, WayBack};
+use crate::host::HostError;
+use crate::model::{DeploymentId, ProjectName, Timestamp};
+use crate::store::{Deployment, Filter, StoreError};
 
-/// How many good deployments are looked through for one that moved anything.
-const HISTORY: usize = 100;
+/// How many deployments are looked at, and how many good ones besides where those are older.
+const RECENT: usize = 100;
+const GOOD: usize = 100;
 
 /// Why there is nothing to go back to.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +23,20 @@ pub enum NoWayBack {
          which puts back what ran before, or name a deployment (--to ID)"
     )]
     UnderWay(DeploymentId),
-    /// Nothing good ever replaced something else.
-    #[error("nothing is known that ran in {0} before what runs now: name a deployment (--to ID)")]
-    Nothing(ProjectName),
+    /// Nothing was ever good.
+    #[error("no deployment of {0} has succeeded yet, so there is no release to go back to")]
+    NeverGood(ProjectName),
+    /// What runs is the oldest.
+    #[error(
+        "there is nothing older to go back to: {release} runs, the oldest good release of {project} that nobody went \
+         back from; `windlass rollback {project} --list` shows all, and --to ID goes to any good one"
+    )]
+    Oldest {
+        /// Of which project.
+        project: ProjectName,
+        /// What runs.
+        release: String,
+    },
     /// The deployment does not exist, or is of another project.
     #[error("there is no deployment {0} of this project")]
     Unknown(DeploymentId),
@@ -32,134 +48,77 @@ pub enum NoWayBack {
         /// What became of it.
         state: &'static str,
     },
+    /// Nobody can say what to go back from.
+    #[error("what runs now cannot be read: {0}; --to ID goes to a release without asking what runs")]
+    Unreadable(HostError),
     /// The history could not be read.
     #[error("failed to read what ran before")]
     Store(#[from] StoreError),
 }
 
 impl Runner {
-    /// The release of the deployment `to`; without one, what ran before the newest good release.
+    /// The way to the release of the deployment `to`. Without one: to the newest good release where something else
+    /// runs, and to the one before it where that runs.
     ///
     /// # Errors
     /// [`NoWayBack`] says why there is none.
-    pub async fn way_back(
-        &self,
-        project: &ProjectName,
-        to: Option<&DeploymentId>,
-    ) -> Result<Vec<PinnedImage>, NoWayBack> {
-        if let Some(id) = to {
-            let found = self.0.store.deployment(id).await?.filter(|found| found.project == *project);
-            return release_of(found.ok_or_else(|| NoWayBack::Unknown(id.clone()))?);
-        }
-        if let Some(open) = self.0.store.unfinished().await?.into_iter().find(|open| open.project == *project) {
-            return Err(NoWayBack::UnderWay(open.id));
-        }
-        let good = self.0.store.succeeded(project, HISTORY).await?;
-        before(&good).ok_or_else(|| NoWayBack::Nothing(project.clone()))
-    }
-}
-
-fn release_of(deployment: Deployment) -> Result<Vec<PinnedImage>, NoWayBack> {
-    let state = match deployment.status.state {
-        State::Finished(Outcome::Succeeded) => return Ok(deployment.status.release.unwrap_or_default()),
-        State::Finished(outcome) => outcome.as_str(),
-        State::Queued => "queued",
-        State::Running => "running",
-    };
-    Err(NoWayBack::NotGood { id: deployment.id, state })
-}
-
-/// What ran before the newest of the `good` deployments, newest first. One that deployed again what ran already
-/// replaced nothing, and is passed over.
-fn before(good: &[Deployment]) -> Option<Vec<PinnedImage>> {
-    let runs = good.first()?.status.release.as_deref()?;
-    let same = |a: &PinnedImage, b: &PinnedImage| a.digest == b.digest && a.image.repository() == b.image.repository();
-    let replaced = good.iter().find_map(|deployment| {
-        let previous = deployment.status.course.as_ref()?.snapshot.previous();
-        let other = !previous.is_empty() && !previous.iter().all(|image| runs.iter().any(|now| same(image, now)));
-        other.then_some(previous)
-    })?;
-    // The snapshot calls an image by what the target names it; whoever deployed it gave it a better name.
-    let releases = || good.iter().filter_map(|deployment| deployment.status.release.as_deref()).flatten();
-    let named =
-        replaced.into_iter().map(|image| releases().find(|known| same(known, &image)).cloned().unwrap_or(image));
-    Some(named.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deploy::event::{Event, RequestedBy, Wanted};
-    use crate::deploy::plan::Plan;
-    use crate::deploy::snapshot::{Container, Service, Snapshot};
-    use crate::deploy::status::Status;
-    use crate::model::{Digest, LocalImage, Timestamp};
-
-    fn image(reference: &str, content: &str) -> PinnedImage {
-        PinnedImage { image: reference.parse().unwrap(), digest: Digest::of(content.as_bytes()) }
-    }
-
-    /// One that put `r.io/web:NEW` in the place of `before`.
-    fn deployment(new: &str, before: Option<&str>) -> Deployment {
-        let release = vec![image(&format!("r.io/web:{new}"), new)];
-        let local = |content: &str| {
-            let digest = Digest::of(content.as_bytes());
-            LocalImage { id: digest.clone(), digest: Some(digest) }
+    pub async fn way_back(&self, project: &Project, to: Option<&DeploymentId>) -> Result<WayBack, NoWayBack> {
+        let name = &project.spec.name;
+        let past = self.past(name, to).await?;
+        let past: Vec<Past<'_>> = past.iter().map(past_of).collect();
+        let history = History::read(&past, &project.spec.images);
+        let Some(id) = to else {
+            if let Some(open) = self.0.store.unfinished().await?.into_iter().find(|open| open.project == *name) {
+                return Err(NoWayBack::UnderWay(open.id));
+            }
+            let running = self.observe(project).await.map_err(NoWayBack::Unreadable)?;
+            return history.way_back(&running).map_err(|nothing| no_way(name, &history, &nothing));
         };
-        let service = Service {
-            name: "web".to_owned(),
-            reference: "r.io/web:live".parse().unwrap(),
-            pinned: None,
-            container: before.map(|content| Container { image: local(content), working: true }),
-            active: false,
-        };
-        let wanted = Wanted::Images(vec![format!("r.io/web:{new}").parse().unwrap()]);
-        let mut status = Status::begin(&Event::Queued { wanted, requested_by: RequestedBy::default() }).unwrap();
-        for event in [
-            Event::Started,
-            Event::Resolved { images: release },
-            Event::Planned { snapshot: Snapshot { services: vec![service] }, plan: Plan::default() },
-            Event::Finished { outcome: Outcome::Succeeded, reason: None },
-        ] {
-            status.apply(&event).unwrap();
+        let entry = history.entries().iter().find(|entry| entry.past.id == id);
+        let entry = entry.ok_or_else(|| NoWayBack::Unknown(id.clone()))?;
+        // Every good release can be asked for by name, left or not.
+        if entry.past.status.outcome() != Some(Outcome::Succeeded) {
+            return Err(NoWayBack::NotGood { id: id.clone(), state: entry.past.status.state.as_str() });
         }
-        let at = Timestamp::from_millis(0);
-        Deployment {
-            id: DeploymentId::new(at),
-            order: 1,
-            project: "shop".parse().unwrap(),
-            status,
-            created_at: at,
-            started_at: None,
-            finished_at: None,
-        }
+        // Whoever names a release gets it, also from a machine that does not answer just now.
+        let running = self.observe(project).await.unwrap_or_default();
+        Ok(history.to(entry, &running))
     }
 
-    #[test]
-    fn the_way_back_is_what_the_newest_good_release_replaced() {
-        let found = |good: &[Deployment]| before(good).map(|release| release[0].to_string());
-        let v1 = || image("r.io/web:v1", "v1").to_string();
-        assert_eq!(found(&[]), None);
-        assert_eq!(found(&[deployment("v1", None)]), None);
-        assert_eq!(found(&[deployment("v2", Some("v1")), deployment("v1", None)]), Some(v1()));
-        // The same release once more replaced nothing.
-        let again = [deployment("v2", Some("v2")), deployment("v2", Some("v1")), deployment("v1", None)];
-        assert_eq!(found(&again), Some(v1()));
-        // What windlass did not deploy has only the name that the target gives it.
-        let unknown = image("r.io/web:live", "by hand").to_string();
-        assert_eq!(found(&[deployment("v1", Some("by hand"))]), Some(unknown));
-        // Back, and back again, is forward.
-        let toggled = [deployment("v1", Some("v2")), deployment("v2", Some("v1"))];
-        assert_eq!(found(&toggled), Some(image("r.io/web:v2", "v2").to_string()));
+    /// What a rollback of `project` can go to: the deployments to read a [`History`] from, newest first, with `to`
+    /// among them if it is of this project.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn past(&self, project: &ProjectName, to: Option<&DeploymentId>) -> Result<Vec<Deployment>, StoreError> {
+        let recent = Filter { project: Some(project.clone()), limit: RECENT, ..Filter::default() };
+        let mut past = self.0.store.deployments(&recent).await?;
+        past.extend(self.0.store.succeeded(project, GOOD).await?);
+        if let Some(to) = to {
+            past.extend(self.0.store.deployment(to).await?.filter(|found| found.project == *project));
+        }
+        let mut seen = BTreeSet::new();
+        past.retain(|deployment| seen.insert(deployment.order));
+        past.sort_by_key(|deployment| std::cmp::Reverse(deployment.order));
+        Ok(past)
     }
+}
 
-    #[test]
-    fn only_a_release_that_succeeded_can_be_gone_back_to() {
-        let mut one = deployment("v1", None);
-        assert_eq!(release_of(one.clone()).unwrap(), [image("r.io/web:v1", "v1")]);
-        for state in [State::Queued, State::Running, State::Finished(Outcome::RolledBack)] {
-            one.status.state = state;
-            assert!(matches!(release_of(one.clone()), Err(NoWayBack::NotGood { .. })), "{state:?}");
+/// A deployment as `deploy::way_back` reads it.
+#[must_use]
+pub fn past_of(deployment: &Deployment) -> Past<'_> {
+    let at: Timestamp = deployment.finished_at.unwrap_or(deployment.created_at);
+    Past { id: &deployment.id, at, status: &deployment.status }
+}
+
+fn no_way(project: &ProjectName, history: &History<'_>, nothing: &Nothing) -> NoWayBack {
+    match nothing {
+        Nothing::NeverGood => NoWayBack::NeverGood(project.clone()),
+        Nothing::Oldest(id) => {
+            let oldest = history.entries().iter().find(|entry| entry.past.id == id);
+            let release = oldest.map(|entry| entry.release.as_slice()).unwrap_or_default();
+            let release: Vec<String> = release.iter().map(ToString::to_string).collect();
+            NoWayBack::Oldest { project: project.clone(), release: release.join(", ") }
         }
     }
 }

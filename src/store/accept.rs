@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::deployments::{Deployment, numbered, state_name};
+use super::deployments::{Deployment, numbered};
 use super::freezes::{Freeze, frozen};
 use super::{Store, StoreError, journal};
 use crate::deploy::event::Event;
@@ -41,7 +41,7 @@ pub enum Acceptance {
 
 impl Store {
     /// Takes a request down, unless something stands against it. A known delivery is known first of all, whatever
-    /// else has changed since; then the project's freeze counts, then the sequence.
+    /// else has changed since; then the project's freeze counts, which a rollback by command passes; then the sequence.
     ///
     /// # Errors
     /// When it cannot be written. A caller who is told so may try again with the same delivery.
@@ -76,8 +76,9 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
     {
         return Ok(known);
     }
-    if let Some(freeze) = frozen(connection, &request.project, now)? {
-        return Ok(Acceptance::Frozen(freeze));
+    let freeze = frozen(connection, &request.project, now)?;
+    if let (Some(freeze), None) = (&freeze, &request.rollback) {
+        return Ok(Acceptance::Frozen(freeze.clone()));
     }
     if let Some(sequence) = request.sequence
         && let Some(newest) = advance(connection, &request.project, sequence)?
@@ -85,6 +86,10 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
         return Ok(Acceptance::Stale { newest });
     }
     let deployment = create(connection, now, &request)?;
+    if let Some(freeze) = freeze {
+        let text = format!("the project is {freeze}; an operator's rollback passes the freeze");
+        journal::insert(connection, deployment.order, now, &serde_json::to_string(&Event::Noted { text })?)?;
+    }
     if let Some(key) = &key {
         remember(connection, &deployment, key)?;
     }
@@ -152,13 +157,17 @@ fn advance(connection: &Connection, project: &ProjectName, sequence: u64) -> Res
 
 fn create(connection: &Connection, now: Timestamp, request: &DeployRequest) -> Result<Deployment, StoreError> {
     const SQL: &str = "INSERT INTO deployments (id, project, state, status, created_at) VALUES (?, ?, ?, ?, ?)";
-    let event = Event::Queued { wanted: request.wanted.clone(), requested_by: request.requested_by.clone() };
+    let event = Event::Queued {
+        wanted: request.wanted.clone(),
+        requested_by: request.requested_by.clone(),
+        rollback: request.rollback.clone(),
+    };
     let status = Status::begin(&event)?;
     let id = DeploymentId::new(now);
     let order = connection.prepare_cached(SQL)?.insert(params![
         id.as_str(),
         request.project.as_str(),
-        state_name(status.state),
+        status.state.as_str(),
         serde_json::to_string(&status)?,
         now.as_millis(),
     ])?;

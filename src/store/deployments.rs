@@ -141,7 +141,7 @@ fn question(filter: &Filter) -> (String, Vec<Value>) {
     }
     if let Some(state) = filter.status {
         sql.push_str("state = ? AND ");
-        values.push(Value::from(state_name(state).to_owned()));
+        values.push(Value::from(state.as_str().to_owned()));
     }
     if let Some(before) = &filter.before {
         sql.push_str("number < (SELECT number FROM deployments WHERE id = ?) AND ");
@@ -185,15 +185,6 @@ fn deployment(row: &Row<'_>) -> rusqlite::Result<Deployment> {
     let started_at = row.get::<_, Option<Time>>("started_at")?.map(|Time(at)| at);
     let finished_at = row.get::<_, Option<Time>>("finished_at")?.map(|Time(at)| at);
     Ok(Deployment { id, order: row.get("number")?, project, status, created_at, started_at, finished_at })
-}
-
-/// The state as it stands in its column: as scripts know it.
-pub(super) const fn state_name(state: State) -> &'static str {
-    match state {
-        State::Queued => "queued",
-        State::Running => "running",
-        State::Finished(outcome) => outcome.as_str(),
-    }
 }
 
 #[cfg(test)]

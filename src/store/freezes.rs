@@ -1,5 +1,7 @@
 //! Freezes: a project that nobody may deploy to for a while.
 
+use std::fmt;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Time;
@@ -17,6 +19,20 @@ pub struct Freeze {
     pub since: Timestamp,
     /// Until when; nothing when somebody has to end it.
     pub until: Option<Timestamp>,
+}
+
+/// `frozen by ann since 2026-…, until 2026-…: audit`.
+impl fmt::Display for Freeze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "frozen by {} since {}", self.by, self.since)?;
+        if let Some(until) = self.until {
+            write!(f, ", until {until}")?;
+        }
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Store {

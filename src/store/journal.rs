@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::column::{Json, Time};
-use super::deployments::{Deployment, find, state_name};
+use super::deployments::{Deployment, find};
 use super::{Store, StoreError};
 use crate::deploy::event::Event;
 use crate::model::{DeploymentId, Timestamp};
@@ -89,7 +89,7 @@ fn update(connection: &Connection, deployment: &Deployment) -> Result<(), StoreE
     let status = serde_json::to_string(&deployment.status)?;
     connection.prepare_cached(SQL)?.execute(params![
         deployment.order,
-        state_name(deployment.status.state),
+        deployment.status.state.as_str(),
         status,
         deployment.started_at.map(Timestamp::as_millis),
         deployment.finished_at.map(Timestamp::as_millis),

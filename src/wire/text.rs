@@ -31,7 +31,14 @@ impl Teller {
     pub fn tell(&mut self, at: Timestamp, event: &Event) -> Vec<String> {
         self.started.get_or_insert(at);
         match event {
-            Event::Queued { wanted, .. } => vec![format!("queued {}: {}", self.deployment, wanted_in_words(wanted))],
+            Event::Queued { wanted, rollback, .. } => {
+                let mut lines = Vec::new();
+                if let (Some(rollback), Wanted::Release(images)) = (rollback, wanted) {
+                    lines.push(rollback.in_words(images));
+                }
+                lines.push(format!("queued {}: {}", self.deployment, wanted_in_words(wanted)));
+                lines
+            }
             Event::Started => vec!["started".to_owned()],
             Event::Resolved { images } => {
                 images.iter().map(|image| format!("resolved {} is {}", image.image, image.digest)).collect()
@@ -143,7 +150,11 @@ mod tests {
             ],
         };
         let events = [
-            Event::Queued { wanted: Wanted::Images(vec![image().image]), requested_by: Default::default() },
+            Event::Queued {
+                wanted: Wanted::Images(vec![image().image]),
+                requested_by: Default::default(),
+                rollback: None,
+            },
             Event::Started,
             Event::Resolved { images: vec![image()] },
             Event::Planned { snapshot: Snapshot::default(), plan },

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::deploy::event::{Event, Outcome, RequestedBy, Wanted};
+use crate::deploy::event::{Event, Outcome, RequestedBy, Rollback, Wanted};
 use crate::deploy::plan::Plan;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::status::{Phase, State, Status};
+use crate::deploy::way_back::{Entry, Standing};
 use crate::model::{DeploymentId, Digest, ImageReference, PinnedImage, ProjectName, Timestamp};
 
 /// One deployment.
@@ -29,6 +30,9 @@ pub struct DeploymentView {
     pub running: Option<Vec<RunningView>>,
     /// Who asked.
     pub requested_by: RequestedBy,
+    /// Where from and where to, where an operator went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its turn came.
@@ -77,6 +81,9 @@ pub struct RunningView {
 pub struct PlanView {
     /// Always true: nothing was changed.
     pub dry_run: bool,
+    /// Where from and where to, where it would be a rollback by command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// What would be put into service.
     pub release: Vec<ImageView>,
     /// What runs now.
@@ -134,6 +141,38 @@ pub struct FreezeView {
     pub since: Timestamp,
     /// Until when; until unfrozen when absent.
     pub until: Option<Timestamp>,
+}
+
+/// Where a rollback of a project can go: the answer to `GET /v1/projects/{p}/rollback`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaysBack {
+    /// Where a rollback goes that names nothing.
+    pub next: Option<Rollback>,
+    /// What that would put into service.
+    pub release: Vec<ImageView>,
+    /// Why such a rollback goes nowhere.
+    pub refused: Option<String>,
+    /// What runs now, where the machine answered.
+    pub running: Option<Vec<RunningView>>,
+    /// Every deployment that is looked at, newest first.
+    pub releases: Vec<ReleaseView>,
+}
+
+/// A deployment, and what it is to a rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// Its id: what `--to` names.
+    pub deployment: DeploymentId,
+    /// `queued`, `running` or an outcome.
+    pub status: StatusWord,
+    /// The project's release once it had succeeded; else what it would have put into service.
+    pub release: Vec<ImageView>,
+    /// When it ended, or was accepted where it has not ended.
+    pub at: Timestamp,
+    /// Whether a rollback that names nothing may come to it.
+    pub candidate: bool,
+    /// Why it does not.
+    pub reason: Option<String>,
 }
 
 /// A list with room for more to come.
@@ -195,6 +234,7 @@ impl DeploymentView {
             previous,
             running: running.map(runs),
             requested_by: status.requested_by.clone(),
+            rollback: status.rollback.clone(),
             created_at: times.created_at,
             started_at: times.started_at,
             finished_at: times.finished_at,
@@ -205,14 +245,50 @@ impl DeploymentView {
 impl PlanView {
     /// The view of a plan that is not carried out.
     #[must_use]
-    pub fn new(release: &[PinnedImage], snapshot: &Snapshot, plan: Plan) -> Self {
+    pub fn new(release: &[PinnedImage], snapshot: &Snapshot, plan: Plan, rollback: Option<Rollback>) -> Self {
         Self {
             dry_run: true,
+            rollback,
             release: pinned(release),
             previous: pinned(&snapshot.previous()),
             services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
             steps: plan.steps.iter().map(ToString::to_string).collect(),
             plan,
+        }
+    }
+}
+
+impl WaysBack {
+    /// Whether each image of the release is among what runs.
+    #[must_use]
+    pub fn runs(&self, view: &ReleaseView) -> bool {
+        let running = self.running.iter().flatten();
+        let runs = |image: &ImageView| {
+            running.clone().any(|found| image.digest.as_ref().is_some_and(|digest| found.digest == digest.as_str()))
+        };
+        !view.release.is_empty() && view.release.iter().all(runs)
+    }
+}
+
+impl ReleaseView {
+    /// The view of one deployment of a project's past.
+    #[must_use]
+    pub fn new(entry: &Entry<'_>) -> Self {
+        let status = StatusWord::from(entry.past.status.state);
+        let reason = match &entry.standing {
+            Standing::Candidate => None,
+            Standing::LeftBy(id) => Some(format!("{id} went back from it")),
+            Standing::SameAs(id) => Some(format!("the same release as {id}")),
+            Standing::NotGood => Some(format!("it did not succeed: {status}")),
+            Standing::Foreign => Some("its images are not the project's any more".to_owned()),
+        };
+        Self {
+            deployment: entry.past.id.clone(),
+            status,
+            release: pinned(&entry.release),
+            at: entry.past.at,
+            candidate: entry.standing == Standing::Candidate,
+            reason,
         }
     }
 }
@@ -224,7 +300,15 @@ pub fn runs(instances: Vec<Instance>) -> Vec<RunningView> {
     instances.into_iter().map(run).collect()
 }
 
-fn pinned(images: &[PinnedImage]) -> Vec<ImageView> {
+/// The images of which the digest is known.
+#[must_use]
+pub fn images(views: &[ImageView]) -> Vec<PinnedImage> {
+    views.iter().filter_map(|view| Some(view.image.clone().pinned(view.digest.clone()?))).collect()
+}
+
+/// Images with their digests as callers read them.
+#[must_use]
+pub fn pinned(images: &[PinnedImage]) -> Vec<ImageView> {
     images.iter().map(|image| ImageView { image: image.image.clone(), digest: Some(image.digest.clone()) }).collect()
 }
 

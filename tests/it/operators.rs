@@ -5,6 +5,7 @@ use windlass::auth::Scheme;
 use windlass::model::{Digest, Timestamp};
 
 use crate::daemon::{Answer, Caller, Home, TestDaemon, client, send};
+use crate::world::Manner;
 
 fn operator(home: &Home) -> reqwest::Client {
     reqwest::Client::builder().unix_socket(home.socket()).build().unwrap()
@@ -67,9 +68,13 @@ async fn going_back_passes_over_what_changed_nothing_and_names_the_release_as_it
     assert_eq!(back.status, 200, "{}", back.text);
     assert_eq!(back.json()["release"], planned["release"]);
     assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
-    // Once more is forward again: what ran before the way back is what it undid.
-    let forth = act(&home, "/v1/projects/shop/rollback?wait=20s", json!({})).await;
-    assert_eq!(forth.json()["release"][0]["image"], "r.io/shop:v2", "{}", forth.text);
+    assert_eq!(back.json()["rollback"]["to"], first);
+    assert_eq!(back.json()["rollback"]["from"][0]["image"], "r.io/shop:v2");
+    // Once more finds nothing older, and does not go forward again.
+    let older = act(&home, "/v1/projects/shop/rollback?wait=20s", json!({})).await;
+    assert_eq!((older.status, older.json()["type"].as_str()), (409, Some("urn:windlass:problem:no_way_back")));
+    assert!(older.text.contains("nothing older") && older.text.contains("r.io/shop:v1"), "{}", older.text);
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
 
     assert_eq!(act(&home, "/v1/projects/shop/rollback?wait=20s", json!({ "to": first })).await.status, 200);
     let bad = act(&home, "/v1/projects/shop/rollback", json!({ "to": failed })).await;
@@ -78,6 +83,77 @@ async fn going_back_passes_over_what_changed_nothing_and_names_the_release_as_it
     assert_eq!(unknown.status, 404, "{}", unknown.text);
     assert_eq!(act(&home, "/v1/projects/shop/rollback", json!({ "to": "x" })).await.status, 400);
     assert_eq!(act(&home, "/v1/projects/shop/rollback", json!({ "too": first })).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rollback_that_failed_going_back_finds_what_succeeded_and_nothing_else() {
+    let home = Home::with_shop();
+    let (v2, v3) = (home.world.publish("r.io/shop:v2", "v2"), home.world.publish("r.io/shop:v3", "v3"));
+    let bad = home.world.publish("r.io/shop:bad", "bad");
+    let (daemon, caller) = shop(&home);
+    let first = caller.deploy("one", "r.io/shop:v1").await.id();
+    for (id, image) in [("two", "r.io/shop:v2"), ("three", "r.io/shop:v3")] {
+        assert_eq!(caller.deploy(id, image).await.status, 200);
+    }
+    for broken in [&bad, &v3] {
+        home.world.state().manners.insert(broken.clone(), Manner::Unhealthy);
+    }
+    let failed = caller.deploy("four", "r.io/shop:bad").await;
+    assert_eq!(failed.json()["type"], "urn:windlass:problem:rollback_failed", "{}", failed.text);
+    home.world.state().manners.remove(&v3);
+
+    let ways = look(&home, "/v1/projects/shop/rollback").await.json();
+    let of = |place: usize| (&ways["releases"][place]["candidate"], ways["releases"][place]["reason"].as_str());
+    assert_eq!(of(0), (&json!(false), Some("it did not succeed: rollback_failed")), "{ways}");
+    assert_eq!((of(1), of(3)), ((&json!(true), None), (&json!(true), None)), "{ways}");
+    assert_eq!(ways["next"]["to"], ways["releases"][1]["deployment"], "{ways}");
+    for expected in [&v3, &v2, &Digest::of(b"v1")] {
+        let back = act(&home, "/v1/projects/shop/rollback?wait=20s", json!({})).await;
+        assert_eq!(back.status, 200, "{}", back.text);
+        assert_eq!(home.world.runs("shop", "web").unwrap().digest, *expected);
+    }
+    let ways = look(&home, "/v1/projects/shop/rollback").await.json();
+    assert!(ways["refused"].as_str().unwrap().contains("nothing older"), "{ways}");
+    let left = ways["releases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|release| release["reason"].as_str().is_some_and(|reason| reason.ends_with("went back from it")));
+    assert_eq!(left.count(), 2, "{ways}");
+    assert_eq!(ways["releases"].as_array().unwrap().last().unwrap()["deployment"], first);
+    assert_eq!(look(&home, "/v1/projects/nobody/rollback").await.status, 404);
+    assert_eq!(send(client().get(format!("{}/v1/projects/shop/rollback", daemon.url))).await.status, 404);
+
+    // Where nobody can say what runs, a release is named or none is gone back to.
+    home.world.state().engine_away = true;
+    let blind = act(&home, "/v1/projects/shop/rollback", json!({})).await;
+    assert_eq!((blind.status, blind.json()["type"].as_str()), (503, Some("urn:windlass:problem:away")));
+    let named = act(&home, "/v1/projects/shop/rollback", json!({ "to": first })).await;
+    assert_eq!(named.status, 202, "{}", named.text);
+    home.world.state().engine_away = false;
+    caller.outcome(&named.id()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_by_command_passes_a_freeze_and_its_journal_says_so() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    for (id, image) in [("one", "r.io/shop:v1"), ("two", "r.io/shop:v2")] {
+        assert_eq!(caller.deploy(id, image).await.status, 200);
+    }
+    assert_eq!(act(&home, "/v1/projects/shop/freeze", json!({ "reason": "v2 is bad" })).await.status, 200);
+    let back = act(&home, "/v1/projects/shop/rollback?wait=20s", json!({})).await;
+    assert_eq!(back.status, 200, "{}", back.text);
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
+    let told = look(&home, &format!("/v1/deployments/{}/events", back.id())).await.json();
+    assert_eq!(told[0]["rollback"]["from"][0]["image"], "r.io/shop:v2", "{told}");
+    let note = told[1]["text"].as_str().unwrap();
+    assert!(note.starts_with("the project is frozen by ") && note.contains("v2 is bad"), "{note}");
+    assert!(note.ends_with("an operator's rollback passes the freeze"), "{note}");
+    // The freeze itself stands.
+    assert_eq!(caller.ask("three", "r.io/shop:v2").await.status, 423);
+    assert_eq!(act(&home, "/v1/projects/shop/deploy", json!({ "image": "r.io/shop:v2" })).await.status, 423);
 }
 
 #[tokio::test(flavor = "multi_thread")]

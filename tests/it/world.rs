@@ -404,6 +404,7 @@ impl Host for World {
                 image: state.reference(name, service),
                 digest: running.digest.to_string(),
                 state: if running.works { "healthy" } else { "unhealthy" }.to_owned(),
+                works: Some(running.works),
             })
             .collect())
     }

@@ -108,6 +108,7 @@ impl Driver for CommandDriver<'_> {
                     image: reference.to_string(),
                     digest: image.digest.unwrap_or(image.id).to_string(),
                     state: "pinned".to_owned(),
+                    works: None,
                 });
             }
         }

@@ -74,6 +74,46 @@ async fn who_waits_in_vain_is_told_how_to_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_says_first_where_it_goes_and_shows_beforehand_where_it_can_go() {
+    let home = Home::with_shop();
+    let _daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let never = windlass.run(&["rollback", "shop"]);
+    assert!(never.code == 10 && never.err.contains("no deployment of shop has succeeded yet"), "{never:?}");
+    for tag in ["v1", "v2", "v3"] {
+        home.world.publish(&format!("r.io/shop:{tag}"), tag);
+        assert_eq!(windlass.run(&["deploy", "shop", &format!("r.io/shop:{tag}")]).code, 0);
+    }
+    assert_eq!(windlass.run(&["deploy", "shop", "r.io/shop:missing"]).code, 20);
+
+    let list = windlass.run(&["rollback", "shop", "--list"]);
+    assert_eq!((list.code, list.err.as_str()), (0, ""), "{list:?}");
+    assert!(list.out.starts_with("windlass rollback shop goes back from v3 to v2 (deployed 20"), "{}", list.out);
+    let ends: Vec<&str> = list.out.lines().skip(3).map(|line| line.rsplit("  ").next().unwrap()).collect();
+    assert_eq!(ends, ["no: it did not succeed: abandoned", "runs now", "next", "candidate"], "{}", list.out);
+    let dry = windlass.run(&["rollback", "shop", "--dry-run"]);
+    assert!(dry.out.starts_with("back from v3 to v2 (deployed 20"), "{dry:?}");
+    assert_eq!(dry.last(), "nothing was changed");
+    assert_eq!(windlass.json(&["rollback", "shop", "--dry-run"])["dry_run"], true);
+    assert_eq!(windlass.json(&["rollback", "shop", "--list"])["releases"][3]["candidate"], true);
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v3"));
+
+    let back = windlass.run(&["rollback", "shop"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(back.out.starts_with("back from v3 to v2 (deployed 20"), "{}", back.out);
+    let again = windlass.run(&["rollback", "shop", "--no-wait"]);
+    assert!(again.code == 0 && again.out.starts_with("back from v2 to v1 (deployed 20"), "{again:?}");
+    let id = again.last().split_whitespace().last().unwrap().to_owned();
+    assert_eq!(windlass.run(&["follow", &id]).code, 0);
+    let over = windlass.run(&["rollback", "shop"]);
+    assert!(over.code == 10 && over.err.contains("there is nothing older to go back to"), "{over:?}");
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
+    let nowhere = windlass.run(&["rollback", "shop", "--list"]);
+    assert!(nowhere.out.starts_with("windlass rollback shop goes nowhere: there is nothing older"), "{nowhere:?}");
+    assert!(nowhere.out.contains("went back from it"), "{nowhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_release_can_be_rolled_back_to_and_a_frozen_project_lets_nothing_through() {
     let home = Home::with_shop();
     let daemon = home.start();
