@@ -40,6 +40,8 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the daemon takes from outside, so that a test can give it another.
 pub struct Outside {
+    /// What windlass remembers.
+    pub store: Store,
     /// The machine that is driven.
     pub host: SharedHost,
     /// The time.
@@ -75,18 +77,18 @@ pub struct Daemon {
 impl Outside {
     /// The real machine's clock and patience, with `host`.
     #[must_use]
-    pub fn real(host: SharedHost) -> Self {
-        Self { host, clock: Clock::system(), patience: PATIENCE, sockets: Vec::new() }
+    pub fn real(store: Store, host: SharedHost) -> Self {
+        Self { store, host, clock: Clock::system(), patience: PATIENCE, sockets: Vec::new() }
     }
 }
 
 impl Daemon {
-    /// Opens the state, takes up what was not finished, and listens.
+    /// Takes up what was not finished, and listens.
     ///
     /// # Errors
-    /// When the state cannot be opened or an address cannot be listened on.
+    /// When the state cannot be read or an address cannot be listened on.
     pub async fn start(settings: Settings, outside: Outside) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.state_dir, outside.clock.clone())?;
+        let store = outside.store;
         let tasks = TaskTracker::new();
         let [refusing, closing, aborting] = std::array::from_fn(|_| CancellationToken::new());
         let (catalog, configured) = watch::channel(Arc::new(settings.projects));

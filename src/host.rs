@@ -5,6 +5,7 @@
 pub mod credentials;
 pub mod machine;
 pub mod polkit;
+pub mod record;
 pub mod survey;
 
 mod apply;
@@ -16,6 +17,7 @@ mod docker;
 mod driver;
 mod exec;
 mod health;
+mod impostors;
 mod lifecycle;
 mod pins;
 mod probe;
@@ -70,8 +72,15 @@ pub trait Host: Send + Sync + 'static {
         narrator: &Narrator,
     ) -> Result<(), HostError>;
 
-    /// Lets go of kept images of this project that are not among `keep`, and removes them where nothing uses them.
-    async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError>;
+    /// Lets go of kept images of this project that are not among `keep`, and removes them where nothing uses them. Says
+    /// what it removes.
+    async fn retain(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        keep: &[PinnedImage],
+        narrator: &Narrator,
+    ) -> Result<(), HostError>;
 
     /// What runs of this project right now, read from the machine.
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError>;
@@ -175,6 +184,12 @@ pub enum HostError {
         /// What was being done, in a few words.
         operation: String,
         /// What the engine said.
+        reason: String,
+    },
+    /// What windlass wrote down about images cannot be read or written.
+    #[error("the record of images cannot be read or written: {reason}")]
+    Record {
+        /// What the store said.
         reason: String,
     },
     /// The target cannot be moved as it is configured.

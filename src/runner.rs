@@ -7,6 +7,7 @@ mod activity;
 mod attend;
 mod carry;
 mod guard;
+mod record;
 mod scribe;
 mod way_back;
 

@@ -8,6 +8,7 @@ mod journal;
 
 mod deployments;
 mod freezes;
+mod images;
 
 mod reader;
 mod worker;

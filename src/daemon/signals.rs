@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::host::machine::Machine;
 use crate::model::Clock;
 use crate::service_manager::{ServiceManager, handed_over};
+use crate::store::Store;
 
 /// Runs the daemon: SIGTERM and SIGINT stop it, SIGHUP makes it read its configuration again.
 ///
@@ -35,8 +36,9 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
 
-    let machine = Arc::new(Machine::new(settings.machine.clone()));
-    let outside = Outside { sockets, ..Outside::real(machine.clone()) };
+    let store = Store::open(&settings.state_dir, Clock::system())?;
+    let machine = Arc::new(Machine::new(settings.machine.clone(), Arc::new(store.clone())));
+    let outside = Outside { sockets, ..Outside::real(store, machine.clone()) };
     let daemon = Daemon::start(settings.clone(), outside).await?;
     let manager = Arc::new(ServiceManager::from_env());
     daemon.attend_to(&manager);

@@ -2,6 +2,7 @@
 //! rule that `windlass polkit` prints for it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 
@@ -9,6 +10,7 @@ use crate::config::Settings;
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::machine::{Machine, MachineSettings};
 use crate::host::polkit;
+use crate::host::record::Memory;
 pub use crate::host::survey::Severity;
 use crate::host::survey::{EngineVersion, Finding};
 use crate::model::ProjectName;
@@ -26,11 +28,11 @@ pub struct Survey {
 
 /// Asks the machine about everything that `settings` name. Changes nothing.
 pub async fn survey(settings: &Settings) -> Survey {
-    let machine = Machine::new(settings.machine.clone());
+    let machine = Machine::new(settings.machine.clone(), Arc::<Memory>::default());
     let engine = machine.engine().await.map_err(|error| error.to_string());
     let mut names: Vec<_> = settings.projects.iter().collect();
     names.sort_by_key(|(name, _)| (*name).clone());
-    let one = async |(name, project): (&ProjectName, &std::sync::Arc<crate::deploy::catalog::Project>)| {
+    let one = async |(name, project): (&ProjectName, &Arc<crate::deploy::catalog::Project>)| {
         let mut findings = machine.survey(&project.spec).await;
         if findings.is_empty() {
             findings.push(Finding::ok(format!("its {} target can be deployed to", project.spec.target.as_str())));
@@ -65,5 +67,5 @@ pub async fn compose_images(directory: &Path) -> anyhow::Result<Vec<(String, Opt
         env_files: Vec::new(),
         services: Vec::new(),
     };
-    Ok(Machine::new(MachineSettings::default()).images_in(&compose).await?)
+    Ok(Machine::new(MachineSettings::default(), Arc::<Memory>::default()).images_in(&compose).await?)
 }

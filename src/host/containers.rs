@@ -12,7 +12,6 @@ use super::health::{Verdict, fingerprint, judge};
 use super::watch::{LOG_LINES, Look, Subject, WITNESSES};
 use crate::deploy::event::Evidence;
 use crate::deploy::plan::{Expected, Source};
-use crate::model::Digest;
 
 /// The containers of some services of a compose project.
 pub(crate) struct Containers<'a> {
@@ -69,19 +68,7 @@ impl<'a> Containers<'a> {
         if let Some(known) = self.provenance.get(&key) {
             return Ok(*known);
         }
-        let mut good = match source {
-            Source::Local(id) => id.as_str() == container.image_id,
-            // With the containerd image store an image's id is the registry's digest.
-            Source::Registry(pinned) => pinned.digest.as_str() == container.image_id,
-        };
-        if !good {
-            let id = self.engine.image_of(source).await?.map(|image| image.id);
-            good = id.as_ref().map(Digest::as_str) == Some(container.image_id.as_str());
-        }
-        if let (false, Source::Registry(pinned)) = (good, source) {
-            let image = self.engine.image(&container.image_id).await?;
-            good = image.is_some_and(|image| image.is(pinned.image.repository(), &pinned.digest));
-        }
+        let good = self.engine.is(&container.image_id, source).await?;
         self.provenance.insert(key, good);
         Ok(good)
     }

@@ -8,7 +8,7 @@ mod pull;
 mod raw;
 mod registry;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -17,6 +17,7 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use tokio::time::{sleep, timeout};
 
+use super::record::ImageRecord;
 use super::survey::EngineVersion;
 use super::{HostError, innermost};
 use crate::model::Clock;
@@ -39,6 +40,7 @@ pub(crate) struct Engine {
     address: String,
     link: Mutex<Option<Link>>,
     clock: Clock,
+    record: Arc<dyn ImageRecord>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,8 +66,8 @@ pub(crate) enum Refusal {
 
 impl Engine {
     /// The engine at `address`: `unix:///path` or `tcp://host:port`.
-    pub(crate) const fn new(address: String, clock: Clock) -> Self {
-        Self { address, link: Mutex::new(None), clock }
+    pub(crate) fn new(address: String, clock: Clock, record: Arc<dyn ImageRecord>) -> Self {
+        Self { address, link: Mutex::new(None), clock, record }
     }
 
     /// As `DOCKER_HOST` says it.
@@ -263,7 +265,12 @@ mod tests {
 
     use super::*;
     use crate::deploy::plan::Source;
+    use crate::host::record::Memory;
     use crate::model::{Digest, ImageReference};
+
+    fn record() -> Arc<Memory> {
+        Arc::default()
+    }
 
     fn request(path: &str, auth: Option<&str>) -> BollardRequest {
         let mut builder = http::Request::builder().uri(format!("unix://2f78{path}"));
@@ -310,7 +317,7 @@ mod tests {
     impl Replaceable {
         async fn begin() -> (Self, Engine) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let engine = Engine::new(format!("tcp://{}", listener.local_addr().unwrap()), Clock::system());
+            let engine = Engine::new(format!("tcp://{}", listener.local_addr().unwrap()), Clock::system(), record());
             let speaks = Cell::new((12, 41));
             (Self { listener, speaks, stumbles: Cell::default(), asked: RefCell::default() }, engine)
         }
@@ -473,10 +480,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_away_and_an_address_that_is_none_is_an_error() {
-        let away = Engine::new("unix:///no/such/docker.sock".to_owned(), Clock::system()).version().await.unwrap_err();
+        let away = Engine::new("unix:///no/such/docker.sock".to_owned(), Clock::system(), record())
+            .version()
+            .await
+            .unwrap_err();
         assert!(away.is_passing(), "{away}");
         assert!(away.to_string().contains("/no/such/docker.sock"), "{away}");
-        let wrong = Engine::new("ssh://host".to_owned(), Clock::system()).version().await.unwrap_err();
+        let wrong = Engine::new("ssh://host".to_owned(), Clock::system(), record()).version().await.unwrap_err();
         assert!(!wrong.is_passing() && wrong.to_string().contains("unix:///path"), "{wrong}");
     }
 }

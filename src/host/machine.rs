@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use nix::unistd::{User, getuid};
@@ -13,6 +14,7 @@ use super::driver::Driver;
 use super::driver::command::CommandDriver;
 use super::driver::compose::{ComposeDriver, Names};
 use super::driver::systemd::SystemdDriver;
+use super::record::ImageRecord;
 use super::survey::{EngineVersion, Finding};
 use super::{End, Host, HostError, Narrator, lifecycle};
 use crate::deploy::plan::{Source, Step};
@@ -45,14 +47,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Touches nothing: the engine may be away.
+    /// Touches nothing: the engine may be away. What it pulls is written into `record`.
     #[must_use]
-    pub fn new(settings: MachineSettings) -> Self {
+    pub fn new(settings: MachineSettings, record: Arc<dyn ImageRecord>) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let address = settings.docker_host.or_else(|| variable("DOCKER_HOST"));
         let chosen = settings.docker_config.clone().or_else(|| variable("DOCKER_CONFIG").map(PathBuf::from));
         Self {
-            engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system()),
+            engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system(), record),
             vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
             names: Names::default(),
@@ -116,7 +118,7 @@ impl Machine {
         let login = self.vault.login(image.image.repository().host()).await;
         self.engine.pull(image, &login, narrator).await?;
         match self.engine.image_of(&source).await? {
-            Some(_) => Ok(()),
+            Some(here) => self.engine.note(image, &here).await,
             None => {
                 let reason = "the engine said that it was pulled, but does not have it".to_owned();
                 Err(HostError::Pull { image: image.by_digest(), reason })
@@ -190,8 +192,14 @@ impl Host for Machine {
         lifecycle::conclude(&spec.lifecycle, lease, end, self.driver(spec).directory(), narrator).await
     }
 
-    async fn retain(&self, lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {
-        self.engine.let_go(lease.project(), &spec.images, keep).await?;
+    async fn retain(
+        &self,
+        lease: &Lease,
+        spec: &ProjectSpec,
+        keep: &[PinnedImage],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        self.engine.let_go(lease.project(), &spec.images, keep, narrator).await?;
         // Somebody may have removed what holds the others in the meantime.
         for source in keep.iter().rev().cloned().map(Source::Registry) {
             if let Some(image) = self.engine.image_of(&source).await? {

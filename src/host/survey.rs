@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::HostError;
 use super::compose::{ComposeCommand, Model};
+use super::docker::Engine;
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
+use super::{HostError, impostors};
 use crate::deploy::spec::{Compose, ProjectSpec};
 
 /// One thing that was looked at.
@@ -52,10 +53,16 @@ pub struct EngineVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Api(u32, u32);
 
-/// All in the project's files that would make a deployment of it fail.
-pub(crate) async fn project(compose: &ComposeCommand<'_>, spec: &ProjectSpec) -> Vec<Finding> {
+/// All in the project's files, and of its containers, that would make a deployment of it fail.
+pub(crate) async fn project(engine: &Engine, compose: &ComposeCommand<'_>, spec: &ProjectSpec) -> Vec<Finding> {
     match compose.config().await {
-        Ok(model) => of_model(&model, compose.spec, spec),
+        Ok(model) => {
+            let mut findings = of_model(&model, compose.spec, spec);
+            // An engine that does not answer has a row of its own.
+            let impostors = impostors::find(engine, &model.name).await.unwrap_or_default();
+            findings.extend(impostors.into_iter().map(Finding::error));
+            findings
+        }
         Err(error) => vec![Finding::error(config_error(compose.spec, &error))],
     }
 }

@@ -280,7 +280,13 @@ impl Carrier {
         }
         // What was put back is the way back, good or not.
         keep.extend(self.course().map(|course| course.snapshot.previous()).unwrap_or_default());
-        if let Err(error) = self.inner.host.retain(&self.lease, &self.project.spec, &keep).await {
+        let (narrator, mut remarks) = Narrator::new();
+        let retained = self.inner.host.retain(&self.lease, &self.project.spec, &keep, &narrator).await;
+        while let Ok(Remark::Line(text)) = remarks.try_recv() {
+            tracing::info!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), "{text}");
+            self.note(text).await;
+        }
+        if let Err(error) = retained {
             self.note(format!("old images stay: {error}")).await;
         }
     }

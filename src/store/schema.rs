@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// What makes format n + 1 of format n. Never reordered, never edited.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, IMAGES];
 
 /// Marks the file as ours: `wndl`.
 const APPLICATION: i64 = 0x776e_646c;
@@ -67,6 +67,18 @@ CREATE TABLE freezes (
 ) STRICT, WITHOUT ROWID;
 ";
 
+// Which image of this host a registry's digest is, as the engine said it. The row number says which was noted last.
+const IMAGES: &str = "
+CREATE TABLE images (
+    number      INTEGER PRIMARY KEY,
+    repository  TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    UNIQUE (repository, digest)
+) STRICT;
+CREATE INDEX images_by_id ON images (id);
+";
+
 /// Brings the database up to date, wholly or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -91,4 +103,23 @@ fn check_owner(connection: &Connection) -> Result<(), StoreError> {
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let empty: bool = connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
     if application == APPLICATION || (application == 0 && empty) { Ok(()) } else { Err(StoreError::Foreign) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_format_is_brought_up_to_date_and_loses_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        connection.execute_batch("INSERT INTO sequences VALUES ('shop', 7)").unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        let ask = |sql| connection.query_row::<i64, _, _>(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(ask("SELECT newest FROM sequences WHERE project = 'shop'"), 7);
+        assert_eq!(ask("SELECT count(*) FROM images"), 0);
+    }
 }

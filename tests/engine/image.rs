@@ -29,6 +29,7 @@ pub struct Image {
     labels: Vec<(String, String)>,
     program: Option<String>,
     check: Option<Value>,
+    volumes: Vec<String>,
     megabytes: usize,
     /// Set when it is for another machine than this one.
     pub architecture: Option<String>,
@@ -128,6 +129,7 @@ impl Image {
             labels: Vec::new(),
             program: None,
             check: None,
+            volumes: Vec::new(),
             megabytes: 0,
             architecture: None,
         }
@@ -186,6 +188,12 @@ impl Image {
         self
     }
 
+    /// The same with a path for which every container gets a volume.
+    pub fn with_volume(mut self, path: &str) -> Self {
+        self.volumes.push(path.to_owned());
+        self
+    }
+
     /// The same with another program to start, which need not exist.
     pub fn starting_with(mut self, program: &str) -> Self {
         self.program = Some(program.to_owned());
@@ -237,6 +245,9 @@ impl Image {
         });
         for (key, value) in &self.labels {
             config["config"]["Labels"][key] = json!(value.replace("{name}", test));
+        }
+        for path in &self.volumes {
+            config["config"]["Volumes"][path] = json!({});
         }
         if let Some(program) = &self.program {
             config["config"]["Cmd"] = json!([program]);

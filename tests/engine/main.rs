@@ -27,6 +27,7 @@ mod crashes;
 mod credentials;
 mod deploys;
 mod docker_puller;
+mod evidence;
 mod keeping;
 mod kinds;
 mod outages;

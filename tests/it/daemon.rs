@@ -15,6 +15,7 @@ use windlass::auth::{self, Key, Scheme, Scope};
 use windlass::config::{LoadError, Problem, Settings};
 use windlass::daemon::{Daemon, Outside};
 use windlass::model::{Clock, DeliveryId, Timestamp};
+use windlass::store::Store;
 
 use crate::world::World;
 
@@ -131,7 +132,8 @@ impl Home {
         let settings = self.settings().unwrap().0;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let host = Arc::new(self.world.clone());
-        let outside = Outside { host, clock: self.clock(), patience: Duration::from_millis(1500), sockets };
+        let store = Store::open(&settings.state_dir, self.clock()).unwrap();
+        let outside = Outside { store, host, clock: self.clock(), patience: Duration::from_millis(1500), sockets };
         let daemon = outside_of_runtimes(|| runtime.block_on(Daemon::start(settings, outside))).unwrap();
         TestDaemon { url: format!("http://{}", daemon.hooks()[0]), runtime: Some(runtime), daemon: Some(daemon) }
     }

@@ -373,7 +373,13 @@ impl Host for World {
         if fails { Err(failing(command)) } else { Ok(()) }
     }
 
-    async fn retain(&self, _lease: &Lease, spec: &ProjectSpec, keep: &[PinnedImage]) -> Result<(), HostError> {
+    async fn retain(
+        &self,
+        _lease: &Lease,
+        spec: &ProjectSpec,
+        keep: &[PinnedImage],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
         let mut state = self.state();
         let spared: BTreeSet<Digest> = keep.iter().map(|image| image.digest.clone()).collect();
         let gone: Vec<_> = state
@@ -383,6 +389,7 @@ impl Host for World {
             .cloned()
             .collect();
         for (name, digest) in gone {
+            narrator.say(&format!("let go of {digest}"));
             state.local.remove(&digest);
             state.kept.remove(&(name, digest));
         }

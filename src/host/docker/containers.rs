@@ -7,7 +7,7 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::{LogsOptions, RemoveContainerOptions, StopContainerOptions};
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
 use super::raw::percent_encoded;
@@ -16,10 +16,14 @@ use crate::host::HostError;
 use crate::host::container::{ContainerFacts, Health, RestartPolicy, State};
 use crate::model::{Timestamp, one_line};
 
+/// What the labels begin with that Compose writes on its containers.
+pub(super) const COMPOSE: &str = "com.docker.compose.";
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 const NUMBER: &str = "com.docker.compose.container-number";
 const WORKING_DIRECTORY: &str = "com.docker.compose.project.working_dir";
+/// The id of the image that it made the container from.
+const IMAGE: &str = "com.docker.compose.image";
 /// Set by Compose on every container; `True` on those of `docker compose run`.
 const NO_ONE_OFF: &str = "com.docker.compose.oneoff=False";
 
@@ -46,29 +50,63 @@ impl Engine {
     ) -> Result<Vec<ContainerFacts>, HostError> {
         let listed = self.list_services(project).await?;
         let is_wanted = |container: &&Listed| {
-            let service = container.labels.as_ref().and_then(|labels| labels.get(SERVICE));
+            let service = container.labels.get(SERVICE);
             service.is_some_and(|service| services.contains(service))
         };
         self.look_at(listed.iter().filter(is_wanted)).await
     }
 
     async fn list_services(&self, project: &str) -> Result<Vec<Listed>, HostError> {
-        self.list(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await
+        Ok(self.list_compose(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await?.0)
+    }
+
+    /// Containers that Compose takes for the project's, although their images alone say so.
+    pub(crate) async fn impostors(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
+        let (_, impostors) = self.list_compose(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await?;
+        self.look_at(impostors.iter()).await
     }
 
     /// The names of the Compose projects that have containers from `directory`.
     pub(crate) async fn projects_of(&self, directory: &str) -> Result<Vec<String>, HostError> {
         let labels = vec![format!("{WORKING_DIRECTORY}={directory}"), NO_ONE_OFF.to_owned()];
-        let mut projects: Vec<String> =
-            self.list(labels).await?.into_iter().filter_map(|container| container.labels?.remove(PROJECT)).collect();
+        let mut projects: Vec<String> = self
+            .list_compose(labels)
+            .await?
+            .0
+            .into_iter()
+            .filter_map(|mut container| container.labels.remove(PROJECT))
+            .collect();
         projects.sort();
         projects.dedup();
         Ok(projects)
     }
 
-    /// All containers with these labels.
-    pub(super) async fn list(&self, labels: Vec<String>) -> Result<Vec<Listed>, HostError> {
-        let filters = serde_json::json!({ "label": labels }).to_string();
+    /// The containers with these labels: those that Compose made, and those whose images alone have such labels.
+    async fn list_compose(&self, labels: Vec<String>) -> Result<(Vec<Listed>, Vec<Listed>), HostError> {
+        let listed = self.list(&[("label", &labels)]).await?;
+        let made_by_compose = try_join_all(listed.iter().map(|container| self.is_made_by_compose(container))).await?;
+        let (made, others): (Vec<_>, Vec<_>) = listed.into_iter().zip(made_by_compose).partition(|(_, made)| *made);
+        let containers = |listed: Vec<(Listed, bool)>| listed.into_iter().map(|(container, _)| container).collect();
+        Ok((containers(made), containers(others)))
+    }
+
+    /// Whether Compose wrote the labels. A container inherits those of its image, which anybody may have written.
+    async fn is_made_by_compose(&self, container: &Listed) -> Result<bool, HostError> {
+        let image_id = with_algorithm(container.image_id.clone());
+        // No image can contain its own id.
+        if container.labels.get(IMAGE) == Some(&image_id) {
+            return Ok(true);
+        }
+        let Some(image) = self.image(&image_id).await? else { return Ok(false) };
+        let is_its_own =
+            |(name, value): (&String, &String)| name.starts_with(COMPOSE) && image.labels.get(name) != Some(value);
+        Ok(container.labels.iter().any(is_its_own))
+    }
+
+    /// All containers that pass these filters.
+    pub(super) async fn list(&self, filters: &[(&str, &[String])]) -> Result<Vec<Listed>, HostError> {
+        let filters: HashMap<_, _> = filters.iter().copied().collect();
+        let filters = serde_json::json!(filters).to_string();
         let answer = self.get(&format!("/containers/json?all=true&filters={}", percent_encoded(&filters))).await;
         answer.map_err(|refusal| refusal.during("list the containers"))
     }
@@ -121,20 +159,16 @@ impl Engine {
             Ok(()) | Err(Refusal::Status(304 | 404, _)) => {}
             Err(refusal) => return Err(refusal.during(&format!("stop {}", container.name))),
         }
-        self.remove_by_name(id, false).await.map_err(|refusal| refusal.during(&format!("remove {}", container.name)))
-    }
-
-    pub(super) async fn remove_by_name(&self, name: &str, with_anonymous_volumes: bool) -> Result<(), Refusal> {
-        let options =
-            RemoveContainerOptions { force: true, v: with_anonymous_volumes, ..RemoveContainerOptions::default() };
-        let asked = self.ask_patiently(REMOVAL, |docker| {
+        // Its restart policy may have started it again.
+        let options = RemoveContainerOptions { force: true, ..RemoveContainerOptions::default() };
+        let removal = self.ask_patiently(REMOVAL, |docker| {
             let options = options.clone();
-            async move { docker.remove_container(name, Some(options)).await }
+            async move { docker.remove_container(id, Some(options)).await }
         });
-        match asked.await {
+        match removal.await {
             // 409: its removal is under way.
             Ok(()) | Err(Refusal::Status(404 | 409, _)) => Ok(()),
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(refusal.during(&format!("remove {}", container.name))),
         }
     }
 }
@@ -146,7 +180,15 @@ pub(super) struct Listed {
     pub(super) id: String,
     #[serde(rename = "ImageID")]
     pub(super) image_id: String,
-    pub(super) labels: Option<HashMap<String, String>>,
+    pub(super) names: Vec<String>,
+    pub(super) state: String,
+    #[serde(deserialize_with = "or_none")]
+    labels: HashMap<String, String>,
+}
+
+/// What an engine may write as `null`.
+fn or_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 /// A container as it is inspected. The engine leaves out, or writes as `null`, what it has nothing to say about.

@@ -1,5 +1,6 @@
 //! Images on this host: what they are, what they are called, and letting go of them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::ImageInspect;
@@ -8,7 +9,7 @@ use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
 use super::{Engine, Refusal};
 use crate::deploy::plan::Source;
 use crate::host::HostError;
-use crate::model::{Digest, ImageReference, Repository};
+use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, Repository};
 
 /// Removing layers may take a while on a busy disk.
 const REMOVAL: Duration = Duration::from_secs(110);
@@ -25,6 +26,8 @@ pub(crate) struct ImageFacts {
     pub(crate) platform: (String, String),
     /// Paths for which a container of it gets a volume.
     pub(crate) volumes: Vec<String>,
+    /// What its author wrote on it: every container of it inherits these.
+    pub(super) labels: HashMap<String, String>,
 }
 
 impl ImageFacts {
@@ -42,12 +45,14 @@ impl ImageFacts {
         let id = answer.id.unwrap_or_default();
         let id = id.parse().map_err(|_| Refusal::Odd(format!("{id:?} is not the id of an image")))?;
         let digests = answer.repo_digests.unwrap_or_default();
+        let (volumes, labels) = answer.config.map(|config| (config.volumes, config.labels)).unwrap_or_default();
         Ok(Self {
             id,
             digests: digests.iter().filter_map(|text| parse_digest(text)).collect(),
             platform: (answer.os.unwrap_or_default(), answer.architecture.unwrap_or_default()),
             tags: answer.repo_tags.unwrap_or_default(),
-            volumes: answer.config.and_then(|config| config.volumes).unwrap_or_default(),
+            volumes: volumes.unwrap_or_default(),
+            labels: labels.unwrap_or_default(),
         })
     }
 }
@@ -76,12 +81,56 @@ impl Engine {
                 // Podman finds what has this digest in any repository, and one is not another.
                 Some(image) if image.is(pinned.image.repository(), &pinned.digest) => Ok(Some(image)),
                 // The engine forgets a registry's digest with the last tag of its repository, and still has the image.
-                _ => match self.kept_image(pinned).await? {
-                    Some(id) => self.image(&id).await,
+                _ => match self.record.recall(pinned.image.repository(), &pinned.digest).await? {
+                    Some(id) => self.image(id.as_str()).await,
                     None => Ok(None),
                 },
             },
         }
+    }
+
+    /// Whether the image `id` is what `source` names.
+    pub(crate) async fn is(&self, id: &str, source: &Source) -> Result<bool, HostError> {
+        let named = match source {
+            Source::Local(named) => named,
+            // With the containerd image store an image's id is the registry's digest.
+            Source::Registry(pinned) => &pinned.digest,
+        };
+        if named.as_str() == id || self.image_of(source).await?.is_some_and(|image| image.id.as_str() == id) {
+            return Ok(true);
+        }
+        match source {
+            Source::Local(_) => Ok(false),
+            Source::Registry(pinned) => {
+                let image = self.image(id).await?;
+                Ok(image.is_some_and(|image| image.is(pinned.image.repository(), &pinned.digest)))
+            }
+        }
+    }
+
+    /// Writes down that `image` is `pinned`, which [`Engine::image_of`] has found.
+    pub(crate) async fn note(&self, pinned: &PinnedImage, image: &ImageFacts) -> Result<(), HostError> {
+        let (repository, digest) = (pinned.image.repository(), &pinned.digest);
+        let noted = self.record.names_of(&image.id).await?;
+        if noted.first().is_some_and(|(its, newest)| its == repository && newest == digest) {
+            return Ok(());
+        }
+        self.record.note(repository, digest, &image.id).await
+    }
+
+    /// `image`, for one that asks for `repository`. The engine may have forgotten the digest, or know several: then it is
+    /// the one that was noted last.
+    pub(crate) async fn local(&self, image: &ImageFacts, repository: &Repository) -> Result<LocalImage, HostError> {
+        let known: Vec<&Digest> = image.digests_in(repository).collect();
+        let digest = match known.as_slice() {
+            [only] => Some((*only).clone()),
+            known => {
+                let mut noted = self.record.names_of(&image.id).await?.into_iter();
+                let newest = noted.find(|(its, _)| its == repository).map(|(_, digest)| digest);
+                newest.or_else(|| known.first().map(|digest| (*digest).clone()))
+            }
+        };
+        Ok(LocalImage { id: image.id.clone(), digest })
     }
 
     /// Lets `reference` mean the image `id` on this host.

@@ -13,13 +13,14 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptions, ListImagesOptions};
 
-use super::containers::{Listed, with_algorithm};
-use super::{Engine, ImageFacts, LONG_PATIENCE};
+use super::containers::{COMPOSE, Listed, with_algorithm};
+use super::{Engine, ImageFacts, LONG_PATIENCE, Refusal};
 use crate::deploy::plan::Source;
-use crate::host::HostError;
-use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, ProjectName, Repository};
+use crate::host::{HostError, Narrator};
+use crate::model::{Digest, ImageReference, PinnedImage, ProjectName, Repository};
 
 /// Labels of the containers that hold images: whose they are, and what they hold.
+const OURS: &str = "windlass.";
 const KEEP: &str = "windlass.keep";
 const REPOSITORY: &str = "windlass.repository";
 const DIGEST: &str = "windlass.digest";
@@ -57,21 +58,23 @@ impl Engine {
 
     /// Has a container for `image` that is never started.
     async fn hold(&self, project: &ProjectName, source: &Source, image: &ImageFacts) -> Result<(), HostError> {
+        // These tell people what it is for; nothing that windlass does depends on them.
         let mut labels: HashMap<String, String> = [(KEEP.to_owned(), project.to_string())].into();
         if let Source::Registry(pinned) = source {
             labels.insert(REPOSITORY.to_owned(), pinned.image.repository().to_string());
             labels.insert(DIGEST.to_owned(), pinned.digest.to_string());
+            self.note(pinned, image).await?;
         }
-        // An image that Compose built carries Compose's labels; its containers must not look like a service's.
-        for inherited in ["com.docker.compose.project", "com.docker.compose.service"] {
-            labels.insert(inherited.to_owned(), String::new());
+        // What the image's author wrote must not make it look like a service's container, or like another project's.
+        for inherited in image.labels.keys().filter(|label| label.starts_with(COMPOSE) || label.starts_with(OURS)) {
+            labels.entry(inherited.clone()).or_default();
         }
         // A volume of the image would be made, and filled, for nothing.
         let tmpfs =
             |target: &String| Mount { target: Some(target.clone()), typ: Some(MountType::TMPFS), ..Mount::default() };
         let body = ContainerCreateBody {
-            // An image of its own choice may have no command, and none is ever run.
-            cmd: Some(vec!["never-started".to_owned()]),
+            // An image of its own choice may have no command, and its own must not run even if somebody starts this.
+            entrypoint: Some(vec!["never-started".to_owned()]),
             image: Some(self.name_of(source, image).await?),
             labels: Some(labels),
             healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
@@ -87,22 +90,27 @@ impl Engine {
             ..ContainerCreateBody::default()
         };
         let name = container_name(project, source);
-        if let Source::Registry(pinned) = source
-            && image.digests_in(pinned.image.repository()).count() > 1
-        {
-            let removed = self.remove_by_name(&name, true).await;
-            removed.map_err(|refusal| refusal.during(&format!("keep {source}")))?;
-        }
-        let options = CreateContainerOptions { name: Some(name), ..CreateContainerOptions::default() };
+        let options = CreateContainerOptions { name: Some(name.clone()), ..CreateContainerOptions::default() };
         let asked = self.ask_patiently(LONG_PATIENCE, |docker| {
             let (options, body) = (options.clone(), body.clone());
             async move { docker.create_container(Some(options), body).await }
         });
         match asked.await {
             Ok(_) => Ok(()),
-            // The name says what it holds: it is held already.
-            Err(refusal) if refusal.is_name_taken() => Ok(()),
+            Err(refusal) if refusal.is_name_taken() => self.is_held_by(&name, source).await,
             Err(refusal) => Err(refusal.during(&format!("keep {source}"))),
+        }
+    }
+
+    /// Whether the container `name` holds `source`, as it does when this was done before.
+    async fn is_held_by(&self, name: &str, source: &Source) -> Result<(), HostError> {
+        match self.container(name).await? {
+            Some(container) if !self.is(&container.image_id, source).await? => Err(HostError::Engine {
+                operation: format!("keep {source}"),
+                reason: format!("the container {name} is of another image: remove or rename it"),
+            }),
+            // Where it is gone by now it was let go of.
+            _ => Ok(()),
         }
     }
 
@@ -126,56 +134,26 @@ impl Engine {
         Ok(image.id.to_string())
     }
 
-    /// The engine's id of `image`, where a container of any project holds it.
-    pub(super) async fn kept_image(&self, image: &PinnedImage) -> Result<Option<String>, HostError> {
-        let labels = vec![format!("{DIGEST}={}", image.digest), format!("{REPOSITORY}={}", image.image.repository())];
-        Ok(self
-            .list(labels)
-            .await?
-            .into_iter()
-            .find_map(|container| Some(with_algorithm(container.image_id)).filter(|id| !id.is_empty())))
-    }
-
-    /// `image`, for one that asks for `repository`. The engine may have forgotten the digest, or know several: then it is
-    /// the one that was held last.
-    pub(crate) async fn local(&self, image: &ImageFacts, repository: &Repository) -> Result<LocalImage, HostError> {
-        let known: Vec<&Digest> = image.digests_in(repository).collect();
-        let digest = match known.as_slice() {
-            [only] => Some((*only).clone()),
-            known => {
-                // The newest comes first.
-                let containers = self.list(vec![format!("{REPOSITORY}={repository}")]).await?;
-                let held = containers
-                    .iter()
-                    .filter(|container| with_algorithm(container.image_id.clone()) == image.id.as_str())
-                    .find_map(|container| held(container).map(|held| held.digest));
-                held.or_else(|| known.first().map(|digest| (*digest).clone()))
-            }
-        };
-        Ok(LocalImage { id: image.id.clone(), digest })
-    }
-
     /// Lets go of what is held for `project` and is not among `keep`, and removes the images that nothing uses.
     pub(crate) async fn let_go(
         &self,
         project: &ProjectName,
         repositories: &[Repository],
         keep: &[PinnedImage],
+        narrator: &Narrator,
     ) -> Result<(), HostError> {
-        let is_kept = |repository: &Repository, digest: &Digest| {
-            keep.iter().any(|image| image.image.repository() == repository && image.digest == *digest)
-        };
-        for container in self.list(vec![format!("{KEEP}={project}")]).await? {
-            let held = held(&container);
-            if held.as_ref().is_some_and(|image| is_kept(image.image.repository(), &image.digest)) {
+        let kept: Vec<String> =
+            keep.iter().map(|image| container_name(project, &Source::Registry(image.clone()))).collect();
+        for keeper in self.keepers(project).await? {
+            if kept.contains(&keeper.name) {
                 continue;
             }
-            let removed = self.remove_by_name(&container.id, true).await;
-            removed.map_err(|refusal| refusal.during("remove a container that held an image"))?;
-            if let Some(image) = held {
-                self.let_go_of_image(project, &image).await?;
+            let Keeper { name, .. } = &keeper;
+            match self.held_by(project, &keeper).await? {
+                Some(source) if keeper.is_unused => self.dismiss(project, &keeper, &source, narrator).await?,
+                Some(_) => narrator.say(&format!("{name} stays: it has been started, and what it does is not known")),
+                None => narrator.say(&format!("{name} stays: it is not known to hold an image for {project}")),
             }
-            // An image that was built here has no other home than this host: its tag stays for the operator to prune.
         }
         for (reference, short) in self.keep_tags(project, repositories).await? {
             if !keep
@@ -183,17 +161,59 @@ impl Engine {
                 .any(|image| image.image.repository() == reference.repository() && image.digest.short() == short)
             {
                 self.release_image(&reference.to_string()).await?;
+                narrator.say(&format!("let go of {reference}"));
             }
         }
         Ok(())
     }
 
-    async fn let_go_of_image(&self, project: &ProjectName, image: &PinnedImage) -> Result<(), HostError> {
-        let (repository, tag) = keep_tag(project, &Source::Registry(image.clone()));
+    /// The containers that are called as those are which hold images for `project`.
+    async fn keepers(&self, project: &ProjectName) -> Result<Vec<Keeper>, HostError> {
+        let prefix = name_prefix(project);
+        let listed = self.list(&[("name", &[format!("^/?{prefix}")])]).await?;
+        let keeper = |listed: Listed| {
+            let mut names = listed.names.iter().map(|name| name.trim_start_matches('/'));
+            let name = names.find(|name| name.strip_prefix(&prefix).is_some_and(is_of_a_keeper))?;
+            let is_unused = listed.state == "created";
+            Some(Keeper { name: name.to_owned(), id: listed.id, image_id: with_algorithm(listed.image_id), is_unused })
+        };
+        Ok(listed.into_iter().filter_map(keeper).collect())
+    }
+
+    /// What a container holds for `project`, if its name is the one that such a container has. Its image is what the
+    /// engine and the record say, whatever the container says.
+    async fn held_by(&self, project: &ProjectName, keeper: &Keeper) -> Result<Option<Source>, HostError> {
+        let Ok(id) = keeper.image_id.parse::<Digest>() else { return Ok(None) };
+        let mut names = self.record.names_of(&id).await?;
+        names.extend(self.image(id.as_str()).await?.map(|image| image.digests).unwrap_or_default());
+        let pinned = names.into_iter().map(|(repository, digest)| Source::Registry(repository.latest().pinned(digest)));
+        Ok(pinned.chain([Source::Local(id)]).find(|source| container_name(project, source) == keeper.name))
+    }
+
+    /// Removes a container that was never started, and what it held.
+    async fn dismiss(
+        &self,
+        project: &ProjectName,
+        keeper: &Keeper,
+        source: &Source,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        // Without force the engine itself refuses to remove what runs by now.
+        let asked = self.ask(|docker| async move { docker.remove_container(&keeper.id, None).await });
+        match asked.await {
+            Ok(()) => narrator.say(&format!("let go of {source}: removed the container {}", keeper.name)),
+            Err(Refusal::Status(404, _)) => {}
+            Err(refusal) => return Err(refusal.during(&format!("remove the container {}", keeper.name))),
+        }
+        // An image that was built here has no other home than this host: its tag stays for the operator to prune.
+        let Source::Registry(image) = source else { return Ok(()) };
+        let (repository, tag) = keep_tag(project, source);
         self.release_image(&format!("{repository}:{tag}")).await?;
         // With its last tag the engine forgets the digest too, unless there had been no tag any more.
         match self.image(&image.by_digest()).await? {
-            Some(facts) if facts.tags.is_empty() => self.release_image(&image.by_digest()).await,
+            Some(facts) if facts.tags.is_empty() && facts.is(image.image.repository(), &image.digest) => {
+                self.release_image(&image.by_digest()).await
+            }
             _ => Ok(()),
         }
     }
@@ -226,11 +246,13 @@ impl Engine {
     }
 }
 
-/// What a container of ours holds, where that came from a registry.
-fn held(container: &Listed) -> Option<PinnedImage> {
-    let labels = container.labels.as_ref()?;
-    let image = ImageReference::parse_familiar(labels.get(REPOSITORY)?).ok()?;
-    Some(image.pinned(labels.get(DIGEST)?.parse().ok()?))
+/// A container that is called as if it held an image.
+struct Keeper {
+    name: String,
+    id: String,
+    image_id: String,
+    /// It was never started.
+    is_unused: bool,
 }
 
 /// `-` comes before every other character that a tag may go on with, and `0` before all that it may begin with.
@@ -248,15 +270,31 @@ fn keep_tag(project: &ProjectName, source: &Source) -> (String, String) {
     }
 }
 
+fn name_prefix(project: &ProjectName) -> String {
+    format!("windlass-keep-{project}-")
+}
+
+/// Whether a container's name goes on, after its project's prefix, as [`container_name`] does: a project may be called
+/// as another one is and more.
+fn is_of_a_keeper(rest: &str) -> bool {
+    let is_hex = |part: &str, length| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match rest.split_once('-') {
+        Some((digest, repository)) => is_hex(digest, 12) && is_hex(repository, 6),
+        None => is_hex(rest, 12),
+    }
+}
+
+/// A name that only a container of this image for this project has. Who gives containers names is who rules the engine.
 fn container_name(project: &ProjectName, source: &Source) -> String {
+    let prefix = name_prefix(project);
     match source {
         Source::Registry(image) => {
             // The same content may be in two repositories.
             let repository = Digest::of(image.image.repository().to_string().as_bytes());
             let repository = repository.encoded().get(..6).unwrap_or_default().to_owned();
-            format!("windlass-keep-{project}-{}-{repository}", image.digest.short())
+            format!("{prefix}{}-{repository}", image.digest.short())
         }
-        Source::Local(id) => format!("windlass-keep-{project}-{}", id.short()),
+        Source::Local(id) => format!("{prefix}{}", id.short()),
     }
 }
 
@@ -265,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tag_sorts_before_every_other_and_the_container_says_what_it_holds() {
+    fn the_tag_sorts_before_every_other_and_the_name_says_what_the_container_holds() {
         let project: ProjectName = "shop".parse().unwrap();
         let image: ImageReference = "ghcr.io/acme/api:main".parse().unwrap();
         let digest = Digest::of(b"x");
@@ -278,11 +316,15 @@ mod tests {
             assert!(name < format!("{repository}:{other}"), "{other}");
         }
         assert!(name < format!("{repository}@{digest}"));
-        assert!(container_name(&project, &source).starts_with(&format!("windlass-keep-shop-{}-", digest.short())));
-
-        let labels = [(REPOSITORY.to_owned(), repository), (DIGEST.to_owned(), digest.to_string())];
-        let container = Listed { labels: Some(labels.into()), ..Listed::default() };
-        let held = held(&container).unwrap();
-        assert_eq!((held.image.repository(), held.digest), (image.repository(), digest));
+        let name = container_name(&project, &source);
+        assert!(name.starts_with(&format!("windlass-keep-shop-{}-", digest.short())), "{name}");
+        let elsewhere: ImageReference = "ghcr.io/acme/copy:main".parse().unwrap();
+        for source in [source, Source::Local(digest.clone())] {
+            let rest = container_name(&project, &source);
+            assert!(is_of_a_keeper(rest.strip_prefix(&name_prefix(&project)).unwrap()), "{rest}");
+            let longer = container_name(&"shop-0123456789ab".parse().unwrap(), &source);
+            assert!(!is_of_a_keeper(longer.strip_prefix(&name_prefix(&project)).unwrap()), "{longer}");
+        }
+        assert_ne!(container_name(&project, &Source::Registry(elsewhere.pinned(digest))), name);
     }
 }

@@ -18,7 +18,7 @@ use crate::host::docker::Engine;
 use crate::host::select::select;
 use crate::host::survey::Finding;
 use crate::host::watch::Watch;
-use crate::host::{HostError, Narrator, pins, snapshot, survey};
+use crate::host::{HostError, Narrator, impostors, pins, snapshot, survey};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};
 
@@ -78,6 +78,9 @@ impl Driver for ComposeDriver<'_> {
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
         let model = self.model().await?;
         let selected = select(&model, self.compose, repositories).map_err(|reason| HostError::Target { reason })?;
+        if let Some(reason) = impostors::find(self.engine, &model.name).await?.into_iter().next() {
+            return Err(HostError::Target { reason });
+        }
         snapshot::take(self.engine, &model.name, &selected).await
     }
 
@@ -131,7 +134,7 @@ impl Driver for ComposeDriver<'_> {
     }
 
     async fn survey(&self) -> Vec<Finding> {
-        survey::project(&self.command, self.spec).await
+        survey::project(self.engine, &self.command, self.spec).await
     }
 }
 
