@@ -9,6 +9,7 @@ pub mod event;
 pub mod plan;
 pub mod recover;
 pub mod request;
+pub mod sharing;
 pub mod snapshot;
 pub mod spec;
 pub mod status;

@@ -22,12 +22,15 @@ mod lifecycle;
 mod pins;
 mod probe;
 mod quadlet;
+mod resources;
 mod select;
 mod snapshot;
+mod surroundings;
 mod systemd;
 mod units;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,6 +38,7 @@ use tokio::sync::mpsc;
 
 use crate::deploy::event::{Evidence, Outcome, Transfer};
 use crate::deploy::plan::{Change, Step};
+use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::ProjectSpec;
 use crate::lanes::Lease;
@@ -49,6 +53,17 @@ pub trait Host: Send + Sync + 'static {
     /// Asks the registry, with the host's credentials, what `image` is right now. For an image that names a tag and
     /// a digest, both must agree. A digest alone is confirmed without the registry where the image is here already.
     async fn resolve(&self, image: &ImageReference) -> Result<PinnedImage, HostError>;
+
+    /// What a deployment of the project changes as a whole: its Compose project, its units. In words that are the same
+    /// for every project that changes it. From memory where the machine was asked before; a snapshot asks anew.
+    async fn places(&self, spec: &ProjectSpec) -> Result<BTreeSet<String>, HostError>;
+
+    /// The names by which the project finds images of `repositories`, and what it starts from each. Read anew; where
+    /// that fails, as it was last.
+    async fn uses(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Uses, HostError>;
+
+    /// What about the project here is odd, and keeps no deployment from being tried.
+    async fn warnings(&self, spec: &ProjectSpec) -> Result<Vec<String>, HostError>;
 
     /// What is there now of the services that use one of `repositories`. Changes nothing.
     async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError>;

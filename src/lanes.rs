@@ -12,10 +12,15 @@
 //!
 //! A newer deployment supersedes a waiting one only when it moves all that the other would have moved: a hook for one
 //! image never swallows a hook for another. The one that runs is never superseded.
+//!
+//! Two projects may move parts of one thing: `claim` is for that.
+
+mod claim;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use claim::{Claim, Claims, Seat};
 use tokio::sync::oneshot;
 
 use crate::model::{DeploymentId, ProjectName, Repository};
@@ -32,6 +37,7 @@ struct State {
     longest_queue: usize,
     next_ticket: u64,
     lanes: HashMap<ProjectName, Lane>,
+    claims: Claims,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +96,10 @@ pub struct Lease {
     lanes: Lanes,
     project: ProjectName,
     deployment: DeploymentId,
+    /// Given back before the seat: whoever waits for it comes before those that have not begun.
+    claim: Option<Claim>,
+    /// Nothing while it waits for a claim.
+    seat: Option<Seat>,
 }
 
 impl Lanes {
@@ -101,6 +111,7 @@ impl Lanes {
             longest_queue: longest_queue.max(1),
             next_ticket: 0,
             lanes: HashMap::new(),
+            claims: Claims::default(),
         })))
     }
 
@@ -151,11 +162,21 @@ impl Lanes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts whatever may start now.
+    /// Lets go on or start whatever may now.
     fn advance(&self) {
         let mut state = self.lock();
-        while let Some((project, Waiter { id: deployment, turn, .. })) = state.start_one() {
-            let lease = Lease { lanes: self.clone(), project, deployment };
+        while state.free > 0 {
+            if let Some(claimant) = state.claims.next() {
+                state.free -= 1;
+                drop(state);
+                claimant.grant(self);
+                state = self.lock();
+                continue;
+            }
+            let Some((project, Waiter { id: deployment, turn, .. })) = state.start_one() else { return };
+            state.free -= 1;
+            let seat = Some(Seat(self.clone()));
+            let lease = Lease { lanes: self.clone(), project, deployment, claim: None, seat };
             // Dropping a lease takes the lock, so a lease that nobody waits for any more is dropped without it.
             drop(state);
             drop(turn.send(Turn::Lease(lease)));
@@ -167,9 +188,6 @@ impl Lanes {
 impl State {
     /// Picks the oldest deployment whose turn it is, over all projects.
     fn start_one(&mut self) -> Option<(ProjectName, Waiter)> {
-        if self.free == 0 {
-            return None;
-        }
         let ready = |lane: &Lane| {
             let (order, waiter) = lane.waiting.first_key_value()?;
             let settled = lane.pending.first().is_none_or(|ticket| *ticket >= waiter.horizon);
@@ -184,7 +202,6 @@ impl State {
         let lane = self.lanes.get_mut(&project)?;
         let (_, waiter) = lane.waiting.pop_first()?;
         lane.running = true;
-        self.free -= 1;
         Some((project, waiter))
     }
 
@@ -271,7 +288,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.lanes.lock();
-        state.free += 1;
         if let Some(lane) = state.lanes.get_mut(&self.project) {
             lane.running = false;
         }
@@ -294,11 +310,11 @@ mod tests {
         names.iter().map(|name| format!("r.io/{name}").parse().unwrap()).collect()
     }
 
-    fn enter(lanes: &Lanes, project: &str, order: i64, names: &[&str]) -> oneshot::Receiver<Turn> {
+    pub(super) fn enter(lanes: &Lanes, project: &str, order: i64, names: &[&str]) -> oneshot::Receiver<Turn> {
         lanes.reserve(&project.parse().unwrap()).unwrap().confirm(id(), order, moves(names))
     }
 
-    fn lease(turn: &mut oneshot::Receiver<Turn>) -> Option<Lease> {
+    pub(super) fn lease(turn: &mut oneshot::Receiver<Turn>) -> Option<Lease> {
         match turn.try_recv() {
             Ok(Turn::Lease(lease)) => Some(lease),
             _ => None,

@@ -7,6 +7,7 @@ mod activity;
 mod attend;
 mod carry;
 mod guard;
+mod prepare;
 mod record;
 mod scribe;
 mod way_back;
@@ -24,7 +25,7 @@ pub use way_back::{NoWayBack, past_of};
 
 use crate::deploy::catalog::{Catalog, Project};
 use crate::deploy::event::Wanted;
-use crate::deploy::plan::{self, Plan};
+use crate::deploy::plan::Plan;
 use crate::deploy::request::DeployRequest;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::status::State;
@@ -128,6 +129,8 @@ pub struct DryRun {
     pub snapshot: Snapshot,
     /// What would be done.
     pub plan: Plan,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
 }
 
 impl Runner {
@@ -263,9 +266,9 @@ impl Runner {
     /// When an image cannot be resolved or the machine cannot be read.
     pub async fn plan(&self, project: &Project, wanted: &Wanted) -> Result<DryRun, HostError> {
         let release = self.resolve(wanted).await?;
-        let snapshot = self.0.host.snapshot(&project.spec, &repositories(&release)).await?;
-        let plan = plan::forward(&release, &snapshot, project.spec.lifecycle.before.is_some());
-        Ok(DryRun { release, snapshot, plan })
+        let (snapshot, plan) = self.prepare(&project.spec, &release).await?;
+        let warnings = self.0.host.warnings(&project.spec).await?;
+        Ok(DryRun { release, snapshot, plan, warnings })
     }
 
     /// What runs of `project` right now, read from the machine.
@@ -295,8 +298,4 @@ fn moves(deployment: &Deployment) -> BTreeSet<Repository> {
         Wanted::Images(images) => images.iter().map(|image| image.repository().clone()).collect(),
         Wanted::Release(images) => images.iter().map(|image| image.image.repository().clone()).collect(),
     }
-}
-
-fn repositories(release: &[PinnedImage]) -> Vec<Repository> {
-    release.iter().map(|image| image.image.repository().clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }

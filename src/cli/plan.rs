@@ -53,5 +53,6 @@ fn lines(plan: &PlanView) -> Vec<String> {
         format!("services  {}", plan.services.join(", ")),
     ]);
     lines.extend(plan.steps.iter().enumerate().map(|(number, step)| format!("{:>8}. {step}", number + 1)));
+    lines.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
     lines
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::config::Settings;
+use crate::deploy::sharing::{Uses, conflict};
 use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::host::Host as _;
 use crate::host::machine::{Machine, MachineSettings};
 use crate::host::polkit;
 use crate::host::record::Memory;
@@ -33,11 +35,7 @@ pub async fn survey(settings: &Settings) -> Survey {
     let mut names: Vec<_> = settings.projects.iter().collect();
     names.sort_by_key(|(name, _)| (*name).clone());
     let one = async |(name, project): (&ProjectName, &Arc<crate::deploy::catalog::Project>)| {
-        let mut findings = machine.survey(&project.spec).await;
-        if findings.is_empty() {
-            findings.push(Finding::ok(format!("its {} target can be deployed to", project.spec.target.as_str())));
-        }
-        (name.clone(), findings)
+        (name.clone(), machine.survey(&project.spec).await)
     };
     // Each one costs a process: a few at a time.
     let mut projects = Vec::with_capacity(names.len());
@@ -45,7 +43,35 @@ pub async fn survey(settings: &Settings) -> Survey {
         projects.extend(join_all(some.iter().map(|found| one(*found))).await);
     }
     let specs: Vec<&ProjectSpec> = names.iter().map(|(_, project)| &*project.spec).collect();
+    for (project, conflict) in conflicts(&machine, &specs).await {
+        if let Some((_, findings)) = projects.iter_mut().find(|(name, _)| name == project) {
+            findings.push(Finding::error(conflict));
+        }
+    }
+    for ((_, findings), spec) in projects.iter_mut().zip(&specs).filter(|((_, findings), _)| findings.is_empty()) {
+        findings.push(Finding::ok(format!("its {} target can be deployed to", spec.target.as_str())));
+    }
     Survey { engine, host: polkit::survey(&specs).await.into_iter().collect(), projects }
+}
+
+/// Which projects would move what another one starts, and why.
+async fn conflicts<'a>(machine: &Machine, specs: &[&'a ProjectSpec]) -> Vec<(&'a ProjectName, String)> {
+    let shares = |one: &ProjectSpec| {
+        let in_common = |other: &&ProjectSpec| other.images.iter().any(|image| one.images.contains(image));
+        specs.iter().copied().filter(|other| other.name != one.name).any(|other| in_common(&other))
+    };
+    let mut uses = Vec::new();
+    for spec in specs.iter().copied().filter(|spec| shares(spec)) {
+        // Why it cannot be read is a finding of its own.
+        if let Ok(its) = machine.uses(spec, &spec.images).await {
+            uses.push((&spec.name, its));
+        }
+    }
+    let conflict_of = |(name, its): &(&'a ProjectName, Uses)| {
+        let others = uses.iter().filter(|(other, _)| other != name).map(|(other, theirs)| (*other, theirs));
+        Some((*name, conflict(name, its, others)?))
+    };
+    uses.iter().filter_map(conflict_of).collect()
 }
 
 /// The rule of polkit with which `user` may do with units what windlass does; nothing where no project has any.

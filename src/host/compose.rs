@@ -35,6 +35,18 @@ pub(crate) struct ComposeCommand<'a> {
 pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) services: BTreeMap<String, ModelService>,
+    pub(crate) networks: BTreeMap<String, Resource>,
+    pub(crate) volumes: BTreeMap<String, Resource>,
+}
+
+/// A network or a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Resource {
+    /// What the engine calls it.
+    pub(crate) name: String,
+    /// `true` where it must be there already. Compose of before wrote an object.
+    external: serde_json::Value,
 }
 
 /// One service, as far as windlass asks.
@@ -49,6 +61,16 @@ pub(crate) struct ModelService {
     network_mode: Option<String>,
     pid: Option<String>,
     ipc: Option<String>,
+    networks: Option<BTreeMap<String, serde_json::Value>>,
+    volumes: Vec<Mount>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Mount {
+    #[serde(rename = "type")]
+    kind: String,
+    source: Option<String>,
 }
 
 /// How one service needs another.
@@ -84,7 +106,24 @@ impl Model {
     }
 }
 
+impl Resource {
+    /// Whether somebody else makes it.
+    pub(crate) fn is_external(&self) -> bool {
+        self.external.as_bool().unwrap_or(!self.external.is_null())
+    }
+}
+
 impl ModelService {
+    /// The networks that it is attached to, by their names in the files.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = &str> {
+        self.networks.iter().flat_map(BTreeMap::keys).map(String::as_str)
+    }
+
+    /// The volumes with a name that it uses, by their names in the files.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter(|mount| mount.kind == "volume").filter_map(|mount| mount.source.as_deref())
+    }
+
     /// How many containers the files ask for.
     pub(crate) fn replicas(&self) -> u32 {
         self.scale.or_else(|| self.deploy.as_ref()?.replicas).unwrap_or(1)

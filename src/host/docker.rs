@@ -7,6 +7,7 @@ mod progress;
 mod pull;
 mod raw;
 mod registry;
+mod resources;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,9 @@ use super::survey::EngineVersion;
 use super::{HostError, innermost};
 use crate::model::Clock;
 
+pub(crate) use containers::Stranger;
 pub(crate) use images::ImageFacts;
+pub(crate) use resources::Network;
 
 /// How long the engine may take for an answer from its own memory or disk.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@ pub(crate) mod command;
 pub(crate) mod compose;
 pub(crate) mod systemd;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use super::survey::Finding;
 use super::{HostError, Narrator};
 use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
@@ -20,6 +22,17 @@ use crate::model::{ImageReference, Repository};
 pub(crate) trait Driver: Send + Sync {
     /// Where the project's own commands are run.
     fn directory(&self) -> &Path;
+
+    /// What is changed as a whole, in words that are the same for every project that changes it.
+    async fn places(&self) -> Result<BTreeSet<String>, HostError>;
+
+    /// The names by which images of `repositories` are found, and what is started from each.
+    async fn uses(&self, repositories: &[Repository]) -> Result<Uses, HostError>;
+
+    /// What is odd here, and keeps no deployment from being tried.
+    async fn warnings(&self) -> Result<Vec<String>, HostError> {
+        Ok(Vec::new())
+    }
 
     /// What is there now of all that uses one of `repositories`.
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError>;

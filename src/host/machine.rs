@@ -1,6 +1,6 @@
 //! The real machine: an engine, the targets that are driven on it, and the project's own checks and commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,12 +12,13 @@ use super::credentials::{RegistryCredentials, Vault};
 use super::docker::Engine;
 use super::driver::Driver;
 use super::driver::command::CommandDriver;
-use super::driver::compose::{ComposeDriver, Names};
+use super::driver::compose::{ComposeDriver, Memory};
 use super::driver::systemd::SystemdDriver;
 use super::record::ImageRecord;
 use super::survey::{EngineVersion, Finding};
 use super::{End, Host, HostError, Narrator, lifecycle};
 use crate::deploy::plan::{Source, Step};
+use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec, Target};
 use crate::lanes::Lease;
@@ -43,7 +44,7 @@ pub struct Machine {
     engine: Engine,
     vault: Vault,
     docker_config: Option<PathBuf>,
-    names: Names,
+    memory: Memory,
 }
 
 impl Machine {
@@ -57,7 +58,7 @@ impl Machine {
             engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system(), record),
             vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
-            names: Names::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -99,7 +100,7 @@ impl Machine {
             Target::Compose(compose) => Box::new(ComposeDriver {
                 engine: &self.engine,
                 vault: &self.vault,
-                names: &self.names,
+                memory: &self.memory,
                 command: self.compose(compose),
                 spec,
                 compose,
@@ -155,6 +156,18 @@ impl Host for Machine {
             }
             _ => Ok(image.clone().pinned(found)),
         }
+    }
+
+    async fn places(&self, spec: &ProjectSpec) -> Result<BTreeSet<String>, HostError> {
+        self.driver(spec).places().await
+    }
+
+    async fn uses(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Uses, HostError> {
+        self.driver(spec).uses(repositories).await
+    }
+
+    async fn warnings(&self, spec: &ProjectSpec) -> Result<Vec<String>, HostError> {
+        self.driver(spec).warnings().await
     }
 
     async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError> {

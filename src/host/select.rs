@@ -1,6 +1,7 @@
 //! Which services of a compose project a release moves: pure, from what Compose makes of its files.
 
 use super::compose::Model;
+use crate::deploy::sharing::Uses;
 use crate::deploy::spec::Compose;
 use crate::model::{ImageReference, Repository};
 
@@ -54,6 +55,23 @@ pub(crate) fn candidates(model: &Model, spec: &Compose) -> Vec<(String, ImageRef
             Some((name.clone(), ImageReference::parse_familiar(service.image.as_deref()?).ok()?))
         })
         .collect()
+}
+
+/// The names by which the project finds images of `repositories`, and the services that it starts from each.
+pub(crate) fn uses(model: &Model, spec: &Compose, repositories: &[Repository]) -> Uses {
+    let mut uses = Uses::new();
+    for (name, reference) in candidates(model, spec) {
+        let runs = model.services.get(&name).is_some_and(|service| service.replicas() > 0);
+        if runs && repositories.contains(reference.repository()) {
+            uses.entry(reference).or_default().insert(format!("{name} of {}", place(&model.name)));
+        }
+    }
+    uses
+}
+
+/// What a Compose project is called among all that deployments change.
+pub(crate) fn place(compose_project: &str) -> String {
+    format!("the Compose project {compose_project}")
 }
 
 /// Why a service whose reference names a digest cannot be moved.

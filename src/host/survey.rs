@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::compose::{ComposeCommand, Model};
-use super::docker::Engine;
+use super::HostError;
+use super::compose::Model;
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
-use super::{HostError, impostors};
 use crate::deploy::spec::{Compose, ProjectSpec};
 
 /// One thing that was looked at.
@@ -53,21 +52,8 @@ pub struct EngineVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Api(u32, u32);
 
-/// All in the project's files, and of its containers, that would make a deployment of it fail.
-pub(crate) async fn project(engine: &Engine, compose: &ComposeCommand<'_>, spec: &ProjectSpec) -> Vec<Finding> {
-    match compose.config().await {
-        Ok(model) => {
-            let mut findings = of_model(&model, compose.spec, spec);
-            // An engine that does not answer has a row of its own.
-            let impostors = impostors::find(engine, &model.name).await.unwrap_or_default();
-            findings.extend(impostors.into_iter().map(Finding::error));
-            findings
-        }
-        Err(error) => vec![Finding::error(config_error(compose.spec, &error))],
-    }
-}
-
-fn config_error(compose: &Compose, error: &HostError) -> String {
+/// Why Compose does not understand the files.
+pub(crate) fn config_error(compose: &Compose, error: &HostError) -> String {
     match error {
         HostError::Compose { reason, .. } => format!("{}: {reason}", compose.directory.display()),
         other => other.to_string(),
@@ -75,7 +61,7 @@ fn config_error(compose: &Compose, error: &HostError) -> String {
 }
 
 /// What in the compose files stands in the way.
-fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding> {
+pub(crate) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unknown in unknown_services(model, compose) {
         let directory = compose.directory.display();

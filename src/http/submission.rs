@@ -56,7 +56,8 @@ impl App {
         let planned = tokio::time::timeout(PLANNING, self.0.runner.plan(project, &wanted)).await;
         match planned {
             Ok(Ok(run)) => {
-                let view = PlanView::new(&run.release, &run.snapshot, run.plan, rollback);
+                let mut view = PlanView::new(&run.release, &run.snapshot, run.plan, rollback);
+                view.warnings = run.warnings;
                 Ok(Taken::Planned(Box::new(view)))
             }
             Ok(Err(error)) if error.is_passing() => Err(Error::Away(error.to_string())),

@@ -78,8 +78,20 @@ pub enum ImageReferenceError {
 }
 
 const DOCKER_HUB: &str = "docker.io";
+/// What it is called in Docker's own configuration.
+const DOCKER_HUB_INDEX: &str = "index.docker.io";
 
 impl Repository {
+    /// One repository has one name, as for Docker: `docker.io/nginx` and `index.docker.io/library/nginx` are both
+    /// `docker.io/library/nginx`.
+    fn new(host: &str, path: &str) -> Self {
+        if host != DOCKER_HUB && host != DOCKER_HUB_INDEX {
+            return Self { host: host.to_owned(), path: path.to_owned() };
+        }
+        let path = if path.contains('/') { path.to_owned() } else { format!("library/{path}") };
+        Self { host: DOCKER_HUB.to_owned(), path }
+    }
+
     /// The registry's host, with its port where one was given.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -107,12 +119,9 @@ impl ImageReference {
     /// As [`ImageReference::from_str`], but for a missing registry.
     pub fn parse_familiar(text: &str) -> Result<Self, ImageReferenceError> {
         let mut reference: Self = match text.parse() {
-            Err(ImageReferenceError::NoRegistry { .. }) => with_docker_hub(text).parse(),
+            Err(ImageReferenceError::NoRegistry { suggestion }) => suggestion.parse(),
             other => other,
         }?;
-        if reference.repository.host == "index.docker.io" {
-            DOCKER_HUB.clone_into(&mut reference.repository.host);
-        }
         if reference.tag.is_none() && reference.digest.is_none() {
             reference.tag = Some("latest".to_owned());
         }
@@ -159,10 +168,6 @@ impl PinnedImage {
     }
 }
 
-fn with_docker_hub(text: &str) -> String {
-    if text.contains('/') { format!("{DOCKER_HUB}/{text}") } else { format!("{DOCKER_HUB}/library/{text}") }
-}
-
 impl FromStr for Repository {
     type Err = ImageReferenceError;
 
@@ -193,8 +198,8 @@ impl FromStr for ImageReference {
             Some((host, rest)) if is_explicit_host(host) => (host, rest),
             _ => {
                 // Whoever sends `a b` has a different trouble than whoever leaves the registry out.
-                with_docker_hub(name).parse::<Self>()?;
-                return Err(ImageReferenceError::NoRegistry { suggestion: with_docker_hub(text) });
+                let meant: Self = format!("{DOCKER_HUB}/{text}").parse()?;
+                return Err(ImageReferenceError::NoRegistry { suggestion: meant.to_string() });
             }
         };
         if !is_host(host) {
@@ -210,11 +215,7 @@ impl FromStr for ImageReference {
         if !tag.is_none_or(is_tag) {
             return Err(ImageReferenceError::Tag);
         }
-        Ok(Self {
-            repository: Repository { host: host.to_owned(), path: path.to_owned() },
-            tag: tag.map(str::to_owned),
-            digest,
-        })
+        Ok(Self { repository: Repository::new(host, path), tag: tag.map(str::to_owned), digest })
     }
 }
 
@@ -386,6 +387,25 @@ mod tests {
         assert_eq!(refused.to_string(), "write the full name with its registry, such as `docker.io/library/nginx:1`");
         let refused = "acme/shop:1".parse::<ImageReference>().unwrap_err();
         assert_eq!(refused.to_string(), "write the full name with its registry, such as `docker.io/acme/shop:1`");
+    }
+
+    #[test]
+    fn one_repository_of_docker_hub_has_one_name_however_it_is_written() {
+        for (written, name) in [
+            ("docker.io/nginx", "docker.io/library/nginx"),
+            ("docker.io/library/nginx", "docker.io/library/nginx"),
+            ("index.docker.io/nginx", "docker.io/library/nginx"),
+            ("index.docker.io/acme/shop", "docker.io/acme/shop"),
+            // These are other registries.
+            ("docker.io:443/nginx", "docker.io:443/nginx"),
+            ("hub.docker.io/nginx", "hub.docker.io/nginx"),
+            ("ghcr.io/nginx", "ghcr.io/nginx"),
+        ] {
+            assert_eq!(written.parse::<Repository>().unwrap().to_string(), name);
+            let tagged = format!("{written}:1");
+            assert_eq!(tagged.parse::<ImageReference>().unwrap().to_string(), format!("{name}:1"));
+            assert_eq!(ImageReference::parse_familiar(&tagged), tagged.parse());
+        }
     }
 
     #[test]

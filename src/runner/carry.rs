@@ -29,12 +29,12 @@ const HISTORY: usize = 100;
 
 /// One deployment whose turn it is.
 pub(super) struct Carrier {
-    inner: Arc<Inner>,
-    project: Arc<Project>,
-    lease: Lease,
+    pub(super) inner: Arc<Inner>,
+    pub(super) project: Arc<Project>,
+    pub(super) lease: Lease,
     withdrawn: watch::Receiver<Option<String>>,
     scribe: Scribe,
-    deadline: Instant,
+    pub(super) deadline: Instant,
 }
 
 impl Carrier {
@@ -91,11 +91,10 @@ impl Carrier {
             }
         };
         if self.status().course.is_none() {
-            let repositories = super::repositories(&release);
-            let (host, project) = (Arc::clone(&self.inner.host), Arc::clone(&self.project));
-            let snapshot = self.insist(|| host.snapshot(&project.spec, &repositories)).await?;
-            let plan = plan::forward(&release, &snapshot, project.spec.lifecycle.before.is_some());
+            let (snapshot, plan) = self.prepare(&release).await?;
             self.scribe.write(Event::Planned { snapshot, plan }).await?;
+        } else {
+            self.claim().await?;
         }
         self.take_steps().await
     }
@@ -196,7 +195,12 @@ impl Carrier {
     /// Puts back what ran before. It has as much time as the way forward had, and nobody can cancel it.
     async fn go_back(&mut self) -> Result<(), Halt> {
         self.deadline = Instant::now() + self.project.spec.timeout;
-        let result = self.take_steps().await;
+        let claimed = if self.lease.is_claimed() { Ok(()) } else { self.claim().await.map(drop) };
+        let result = match claimed {
+            Err(halt @ Failure::Halt(_)) => Err(halt),
+            // Files that cannot be read let nobody else deploy there either, and the way back is worth trying.
+            Ok(()) | Err(_) => self.take_steps().await,
+        };
         let Some(cause) = self.course().and_then(|course| course.back.as_ref()).map(|back| back.cause.clone()) else {
             return Ok(());
         };
@@ -291,11 +295,11 @@ impl Carrier {
         }
     }
 
-    async fn note(&mut self, text: String) {
+    pub(super) async fn note(&mut self, text: String) {
         self.scribe.mention(Event::Noted { text }).await;
     }
 
-    async fn insist<T, F: Future<Output = Result<T, HostError>>>(
+    pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
         &mut self,
         attempt: impl FnMut() -> F,
     ) -> Result<T, Failure> {
@@ -310,7 +314,7 @@ impl Carrier {
         if self.is_going_back() { self.project.spec.timeout } else { self.inner.patience }
     }
 
-    fn guard(&self) -> Guard {
+    pub(super) fn guard(&self) -> Guard {
         Guard {
             inner: Arc::clone(&self.inner),
             withdrawn: (!self.is_going_back()).then(|| self.withdrawn.clone()),

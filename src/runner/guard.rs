@@ -69,6 +69,19 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Waits for what others do, for as long as it takes: only a withdrawal or a stop of windlass ends it.
+    pub(super) async fn wait(mut self, others: impl Future<Output = ()>) -> Result<(), Failure> {
+        let withdrawn = withdrawn(self.withdrawn.take());
+        tokio::select! {
+            biased;
+            by = withdrawn => Err(Failure::Withdrawn(by)),
+            () = others => Ok(()),
+            () = self.inner.closing.cancelled() => Err(Halt::Stopping.into()),
+        }
+    }
+}
+
 /// Who withdrew the deployment, once somebody does.
 async fn withdrawn(receiver: Option<watch::Receiver<Option<String>>>) -> String {
     if let Some(mut receiver) = receiver {

@@ -94,6 +94,9 @@ pub struct PlanView {
     pub steps: Vec<String>,
     /// The same for programs.
     pub plan: Plan,
+    /// What is odd about it, and keeps no deployment from being tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One event of a deployment.
@@ -254,6 +257,7 @@ impl PlanView {
             services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
             steps: plan.steps.iter().map(ToString::to_string).collect(),
             plan,
+            warnings: Vec::new(),
         }
     }
 }

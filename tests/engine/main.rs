@@ -34,5 +34,6 @@ mod outages;
 mod readme;
 mod refusals;
 mod services;
+mod sharing;
 mod signals;
 mod streams;

@@ -192,6 +192,26 @@ impl Site {
         self.set_up(Program::new(env!("CARGO_BIN_EXE_windlass"))).args(words).output()
     }
 
+    /// Configures another project with the same key. `table` is its compose table: `directory = "…"`, and what else.
+    pub fn another(&self, project: &str, images: &[&str], table: &str) {
+        let images: Vec<String> = images.iter().map(|image| format!("{{repo}}/{image}")).collect();
+        let text = format!(
+            "[projects.{project}]\nimages = {images:?}\n\
+             [[projects.{project}.keys]]\nid = \"ci\"\nscheme = \"standard\"\nsecret_file = \"../{project}.key\"\n\
+             [projects.{project}.compose]\n{table}\n\
+             [projects.{project}.health]\nwithin = \"40s\"\nsettle = \"500ms\"\n"
+        );
+        self.secret(&format!("{project}.key"), &key_text(&self.key.chars().rev().collect::<String>()));
+        fs::write(self.directory.join(format!("projects.d/{project}.toml")), self.fill(&text)).unwrap();
+    }
+
+    /// A hook for a project that [`Site::another`] has configured.
+    pub fn hook_of(&self, project: &str, image: &str) -> Hook {
+        let body = serde_json::json!({ "image": self.full(image) }).to_string();
+        let key: String = self.key.chars().rev().collect();
+        Hook::new(&self.fill(&format!("{{hooks}}/v1/hooks/{project}")), &key, &body)
+    }
+
     /// A hook that asks for images: `app:v1`, or several.
     pub fn hook(&self, images: &[&str]) -> Hook {
         let images: Vec<String> = images.iter().map(|image| format!("{}/{image}", self.repository())).collect();

@@ -21,5 +21,6 @@ mod lifecycle;
 mod operators;
 mod raw;
 mod reading;
+mod sharing;
 mod stream;
 mod world;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use windlass::deploy::event::{Evidence, Outcome, Transfer};
 use windlass::deploy::plan::{Expected, Source, Step};
+use windlass::deploy::sharing::Uses;
 use windlass::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use windlass::deploy::spec::{CommandLine, ProjectSpec};
 use windlass::host::{End, Host, HostError, Narrator};
@@ -50,9 +51,13 @@ pub(crate) struct State {
     pub(crate) caught: bool,
     /// Every step whose effect took place.
     pub(crate) done: Vec<String>,
-    /// How often each project was changed by two at the same time.
+    /// Projects that are parts of one thing, which has another name than they.
+    pub(crate) places: BTreeMap<ProjectName, String>,
+    /// What is odd about a project.
+    pub(crate) warnings: BTreeMap<ProjectName, String>,
+    /// How often something was changed by two at the same time.
     pub(crate) collisions: usize,
-    busy: BTreeSet<ProjectName>,
+    busy: BTreeSet<String>,
     /// Programs of projects that exit with 1.
     pub(crate) failing_programs: BTreeSet<String>,
     /// Every end that a project's own command was told, and of which deployment.
@@ -287,6 +292,10 @@ impl State {
         Ok(Snapshot { services })
     }
 
+    fn place(&self, project: &ProjectName) -> String {
+        self.places.get(project).cloned().unwrap_or_else(|| project.to_string())
+    }
+
     fn reference(&self, project: &ProjectName, service: &str) -> String {
         let services = &self.services[project];
         services.iter().find(|(name, _)| name == service).expect("no such service").1.to_string()
@@ -320,6 +329,26 @@ impl Host for World {
         resolved
     }
 
+    async fn places(&self, spec: &ProjectSpec) -> Result<BTreeSet<String>, HostError> {
+        Ok([self.state().place(&spec.name)].into())
+    }
+
+    async fn uses(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Uses, HostError> {
+        let state = self.state();
+        let mut uses = Uses::new();
+        for (service, reference) in state.services.get(&spec.name).into_iter().flatten() {
+            if repositories.contains(reference.repository()) {
+                let user = format!("{service} of {}", state.place(&spec.name));
+                uses.entry(reference.clone()).or_default().insert(user);
+            }
+        }
+        Ok(uses)
+    }
+
+    async fn warnings(&self, spec: &ProjectSpec) -> Result<Vec<String>, HostError> {
+        Ok(self.state().warnings.get(&spec.name).cloned().into_iter().collect())
+    }
+
     async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError> {
         self.pass(When::Before).await;
         let snapshot = self.state().snapshot(spec, repositories);
@@ -335,7 +364,7 @@ impl Host for World {
         narrator: &Narrator,
     ) -> Result<(), HostError> {
         assert_eq!(lease.project(), &spec.name);
-        let _busy = Busy::enter(self, &spec.name);
+        let _busy = Busy::enter(self, spec);
         self.pass(When::Before).await;
         narrator.say(&format!("performing: {step}"));
         narrator.transfer(Transfer { layers_done: 1, layers: 1, bytes_done: 10, bytes: 10 });
@@ -417,25 +446,26 @@ impl Host for World {
     }
 }
 
-/// Notices when two change one project at the same time.
+/// Notices when two change one thing at the same time.
 struct Busy {
     world: World,
-    project: ProjectName,
+    place: String,
 }
 
 impl Busy {
-    fn enter(world: &World, project: &ProjectName) -> Self {
+    fn enter(world: &World, spec: &ProjectSpec) -> Self {
         let mut state = world.state();
-        if !state.busy.insert(project.clone()) {
+        let place = state.place(&spec.name);
+        if !state.busy.insert(place.clone()) {
             state.collisions += 1;
         }
         drop(state);
-        Self { world: world.clone(), project: project.clone() }
+        Self { world: world.clone(), place }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.world.state().busy.remove(&self.project);
+        self.world.state().busy.remove(&self.place);
     }
 }

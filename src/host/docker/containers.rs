@@ -1,6 +1,6 @@
 //! Containers of a Compose project, as the engine describes them, and their logs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -64,6 +64,26 @@ impl Engine {
     pub(crate) async fn impostors(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
         let (_, impostors) = self.list_compose(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await?;
         self.look_at(impostors.iter()).await
+    }
+
+    /// Each Compose project that has containers, with the directory that they are from. As their labels say it, which is
+    /// a hint.
+    pub(crate) async fn compose_directories(&self) -> Result<BTreeSet<(String, String)>, HostError> {
+        let (listed, _) = self.list_compose(vec![WORKING_DIRECTORY.to_owned(), NO_ONE_OFF.to_owned()]).await?;
+        let of_one = |mut one: Listed| Some((one.labels.remove(PROJECT)?, one.labels.remove(WORKING_DIRECTORY)?));
+        Ok(listed.into_iter().filter_map(of_one).collect())
+    }
+
+    /// The containers that run and are not of the Compose project, as far as their labels say so.
+    pub(crate) async fn strangers(&self, project: &str) -> Result<Vec<Stranger>, HostError> {
+        let mut listed = self.list(&[]).await?;
+        listed.retain(|container| container.labels.get(PROJECT).is_none_or(|its| its != project));
+        let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
+        let strangers = looked_at.into_iter().zip(listed).filter_map(|(facts, mut container)| {
+            let facts = facts.filter(|facts| facts.state == State::Running)?;
+            Some(Stranger { container: facts, project: container.labels.remove(PROJECT) })
+        });
+        Ok(strangers.collect())
     }
 
     /// The names of the Compose projects that have containers from `directory`.
@@ -171,6 +191,14 @@ impl Engine {
             Err(refusal) => Err(refusal.during(&format!("remove {}", container.name))),
         }
     }
+}
+
+/// A container of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    pub(crate) container: ContainerFacts,
+    /// Of Compose, where a label names one.
+    pub(crate) project: Option<String>,
 }
 
 /// A container as a list shows it.

@@ -1,11 +1,13 @@
 //! Drives a target that is a program of the project's own: it is told the images, and its exit code decides.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use super::Driver;
 use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Commands, ProjectSpec, Target};
 use crate::host::docker::Engine;
@@ -39,6 +41,17 @@ impl CommandDriver<'_> {
 impl Driver for CommandDriver<'_> {
     fn directory(&self) -> &Path {
         Path::new("/")
+    }
+
+    /// What a program changes is its own affair.
+    async fn places(&self) -> Result<BTreeSet<String>, HostError> {
+        Ok(BTreeSet::new())
+    }
+
+    async fn uses(&self, repositories: &[Repository]) -> Result<Uses, HostError> {
+        // The same for every program: each is told its images by digest, and which names it looks up nobody knows.
+        let user: BTreeSet<String> = ["what its program runs".to_owned()].into();
+        Ok(self.references(repositories).into_iter().map(|reference| (reference, user.clone())).collect())
     }
 
     /// What the references mean is all that can be known of what a program did.

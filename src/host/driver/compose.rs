@@ -1,6 +1,6 @@
 //! Drives a compose project.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::Driver;
 use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::apply::{Apply, withdraw};
@@ -15,36 +16,37 @@ use crate::host::compose::{ComposeCommand, Model};
 use crate::host::containers::Containers;
 use crate::host::credentials::Vault;
 use crate::host::docker::Engine;
-use crate::host::select::select;
+use crate::host::select::{place, select, uses};
 use crate::host::survey::Finding;
 use crate::host::watch::Watch;
-use crate::host::{HostError, Narrator, impostors, pins, snapshot, survey};
+use crate::host::{HostError, Narrator, impostors, pins, resources, snapshot, surroundings, survey};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};
 
-/// What Compose calls the projects whose files do not change: asking costs a process each time.
+/// What Compose made of each project's files when it was asked last: asking costs a process each time.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Mutex<HashMap<ProjectName, (Compose, String)>>);
+pub(crate) struct Memory(Mutex<HashMap<ProjectName, (Compose, Model)>>);
 
 /// One compose project.
 pub(crate) struct ComposeDriver<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) vault: &'a Vault,
-    pub(crate) names: &'a Names,
+    pub(crate) memory: &'a Memory,
     pub(crate) command: ComposeCommand<'a>,
     pub(crate) spec: &'a ProjectSpec,
     pub(crate) compose: &'a Compose,
 }
 
-impl Names {
-    fn known(&self, project: &ProjectName, compose: &Compose) -> Option<String> {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(project).filter(|(known, _)| known == compose).map(|(_, name)| name.clone())
+impl Memory {
+    /// Something of what was made of the files last.
+    fn recall<T>(&self, project: &ProjectName, compose: &Compose, what: impl FnOnce(&Model) -> T) -> Option<T> {
+        let models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        models.get(project).filter(|(known, _)| known == compose).map(|(_, model)| what(model))
     }
 
-    fn learn(&self, project: &ProjectName, compose: &Compose, name: &str) {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(project.clone(), (compose.clone(), name.to_owned()));
+    fn learn(&self, project: &ProjectName, compose: &Compose, model: &Model) {
+        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        models.insert(project.clone(), (compose.clone(), model.clone()));
     }
 }
 
@@ -52,7 +54,7 @@ impl ComposeDriver<'_> {
     /// What Compose makes of the project's files, now.
     async fn model(&self) -> Result<Model, HostError> {
         let model = self.command.config().await?;
-        self.names.learn(&self.spec.name, self.compose, &model.name);
+        self.memory.learn(&self.spec.name, self.compose, &model);
         Ok(model)
     }
 
@@ -64,8 +66,27 @@ impl ComposeDriver<'_> {
         }
     }
 
+    /// Why Compose could not put `services` into service here, with what to do about it.
+    async fn obstacles(&self, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
+        let mut obstacles = impostors::find(self.engine, &model.name).await?;
+        obstacles.extend(resources::troubles(self.engine, model, services).await?);
+        Ok(obstacles)
+    }
+
+    /// What on the host has to do with the project and stands in its way.
+    async fn survey_host(&self, model: &Model) -> Result<Vec<Finding>, HostError> {
+        let uses = uses(model, self.compose, &self.spec.images);
+        let services: Vec<String> = model.services.keys().cloned().collect();
+        let obstacles = self.obstacles(model, &services).await?;
+        let mut findings: Vec<Finding> = obstacles.into_iter().map(Finding::error).collect();
+        let others = surroundings::other_users(self.engine, &model.name, &uses.into_keys().collect()).await?;
+        findings.extend(self.warnings().await?.into_iter().chain(others).map(Finding::warning));
+        Ok(findings)
+    }
+
     fn known_name(&self) -> Option<String> {
-        self.compose.project_name.clone().or_else(|| self.names.known(&self.spec.name, self.compose))
+        let named = self.compose.project_name.clone();
+        named.or_else(|| self.memory.recall(&self.spec.name, self.compose, |model| model.name.clone()))
     }
 }
 
@@ -75,10 +96,23 @@ impl Driver for ComposeDriver<'_> {
         &self.compose.directory
     }
 
+    async fn places(&self) -> Result<BTreeSet<String>, HostError> {
+        Ok([place(&self.project().await?)].into())
+    }
+
+    async fn uses(&self, repositories: &[Repository]) -> Result<Uses, HostError> {
+        let uses = |model: &Model| uses(model, self.compose, repositories);
+        match self.model().await {
+            Ok(model) => Ok(uses(&model)),
+            Err(error) => self.memory.recall(&self.spec.name, self.compose, uses).ok_or(error),
+        }
+    }
+
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
         let model = self.model().await?;
         let selected = select(&model, self.compose, repositories).map_err(|reason| HostError::Target { reason })?;
-        if let Some(reason) = impostors::find(self.engine, &model.name).await?.into_iter().next() {
+        let services: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
+        if let Some(reason) = self.obstacles(&model, &services).await?.into_iter().next() {
             return Err(HostError::Target { reason });
         }
         snapshot::take(self.engine, &model.name, &selected).await
@@ -125,21 +159,35 @@ impl Driver for ComposeDriver<'_> {
         let project = match self.known_name() {
             Some(name) => name,
             // The containers themselves say where they come from; Compose is asked only when that leaves a doubt.
-            None => match self.engine.projects_of(&working_directory(self.compose)).await?.as_slice() {
-                [only] => only.clone(),
-                _ => self.project().await?,
-            },
+            None => {
+                match self.engine.projects_of(&working_directory(self.compose).display().to_string()).await?.as_slice()
+                {
+                    [only] => only.clone(),
+                    _ => self.project().await?,
+                }
+            }
         };
         snapshot::observe(self.engine, &project, self.spec, self.compose).await
     }
 
+    async fn warnings(&self) -> Result<Vec<String>, HostError> {
+        let project = self.project().await?;
+        let found = surroundings::other_name(self.engine, &project, working_directory(self.compose)).await?;
+        Ok(found.into_iter().collect())
+    }
+
     async fn survey(&self) -> Vec<Finding> {
-        survey::project(self.engine, &self.command, self.spec).await
+        let model = match self.model().await {
+            Ok(model) => model,
+            Err(error) => return vec![Finding::error(survey::config_error(self.compose, &error))],
+        };
+        let mut findings = survey::of_model(&model, self.compose, self.spec);
+        findings.extend(self.survey_host(&model).await.unwrap_or_else(|error| vec![Finding::error(error.to_string())]));
+        findings
     }
 }
 
 /// What Compose takes for the project's directory, and writes on the containers.
-fn working_directory(compose: &Compose) -> String {
-    let directory = compose.files.first().and_then(|file| file.parent()).unwrap_or(&compose.directory);
-    directory.display().to_string()
+fn working_directory(compose: &Compose) -> &Path {
+    compose.files.first().and_then(|file| file.parent()).unwrap_or(&compose.directory)
 }

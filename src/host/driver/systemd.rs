@@ -1,11 +1,13 @@
 //! Drives units of systemd: their jobs, one after the other, and the references that they look images up by.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use super::Driver;
 use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
 use crate::host::docker::Engine;
@@ -82,6 +84,18 @@ impl SystemdDriver<'_> {
 impl Driver for SystemdDriver<'_> {
     fn directory(&self) -> &Path {
         Path::new("/")
+    }
+
+    async fn places(&self) -> Result<BTreeSet<String>, HostError> {
+        Ok(self.systemd.units.iter().map(|unit| unit.started().to_string()).collect())
+    }
+
+    async fn uses(&self, repositories: &[Repository]) -> Result<Uses, HostError> {
+        // A Quadlet is pinned by a file of its own, and by no name that others have as well.
+        let by_name = |unit: &&UnitName| !unit.is_quadlet();
+        let units: BTreeSet<String> = self.systemd.units.iter().filter(by_name).map(ToString::to_string).collect();
+        let references = if units.is_empty() { Vec::new() } else { self.references(repositories) };
+        Ok(references.into_iter().map(|reference| (reference, units.clone())).collect())
     }
 
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
