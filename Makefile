@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deb demo lint test test-fast test-engines bench
+.PHONY: help deb demo lint test test-fast test-engines bench bench-door
 
 # Most tests against an engine wait for it most of the time.
 export RUST_TEST_THREADS ?= 4
@@ -39,3 +39,6 @@ test-engines: ## the tests against an engine, with Engine 20.10, 26.1, 28.5 and 
 
 bench: ## measures windlass beside its peers, and prints a table
 	scripts/bench
+
+bench-door: ## measures how long a good hook waits while a crowd stands in the door
+	cargo bench --locked --bench door

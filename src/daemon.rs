@@ -22,7 +22,7 @@ use crate::config::{LoadError, Problem, Settings};
 use crate::deploy::catalog::Catalog;
 use crate::deploy::docker_puller::DockerPuller;
 use crate::host::SharedHost;
-use crate::http::{self, App, Readiness};
+use crate::http::{self, App, Door, Places, Readiness};
 use crate::lanes::Lanes;
 use crate::model::Clock;
 use crate::runner::{Parts, Runner};
@@ -35,6 +35,9 @@ pub use survey::{Severity, Survey, compose_images, polkit_rule, survey};
 /// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
 /// upgraded and come back.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Connections at a time on the operators' socket and on the metrics' own port.
+const OPERATORS: usize = 128;
+const METRICS: usize = 16;
 /// How long tasks may take to notice that they are to end at once.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -107,7 +110,6 @@ impl Daemon {
         });
         let limits = http::Limits {
             body: settings.limits.body,
-            connections: settings.limits.connections,
             header_timeout: settings.limits.header_timeout,
             body_timeout: settings.limits.body_timeout,
             ..http::Limits::default()
@@ -152,20 +154,24 @@ impl Daemon {
             hanging_up: CancellationToken::new(),
             drain_timeout: settings.drain_timeout,
         };
+        let places = Places::new(settings.limits.connections);
         for listener in hook_listeners {
-            daemon.serve_on(listener.into(), http::hooks(app.clone()), limits, &daemon.leaving);
+            let door = Door { listener: listener.into(), router: http::hooks(app.clone()), places: places.clone() };
+            daemon.open(door, limits, &daemon.leaving);
         }
-        daemon.serve_on(socket_listener.into(), http::operators(app.clone()), limits, &daemon.hanging_up);
+        let (router, places) = (http::operators(app.clone()), Places::new(OPERATORS));
+        daemon.open(Door { listener: socket_listener.into(), router, places }, limits, &daemon.hanging_up);
         if let Some(listener) = metrics_listener {
-            daemon.serve_on(listener.into(), http::metrics(app), limits, &daemon.hanging_up);
+            let (router, places) = (http::metrics(app), Places::new(METRICS));
+            daemon.open(Door { listener: listener.into(), router, places }, limits, &daemon.hanging_up);
         }
         daemon.readiness.send_replace(Readiness::Ready);
         Ok(daemon)
     }
 
-    fn serve_on(&self, listener: http::Listener, router: http::Router, limits: http::Limits, stop: &CancellationToken) {
+    fn open(&self, door: Door, limits: http::Limits, stop: &CancellationToken) {
         let (connections, stop) = (self.connections.clone(), stop.clone());
-        self.connections.spawn(async move { http::serve(listener, router, limits, &connections, stop).await });
+        self.connections.spawn(async move { http::serve(door, limits, &connections, stop).await });
     }
 
     /// Where hooks are taken.

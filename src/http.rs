@@ -7,6 +7,7 @@
 
 mod door;
 mod limits;
+mod places;
 mod server;
 
 mod peer;
@@ -45,7 +46,8 @@ use tokio::sync::watch;
 pub use axum::Router;
 pub use health::Readiness;
 pub use limits::Limits;
-pub use server::{Listener, serve};
+pub use places::Places;
+pub use server::{Door, Listener, serve};
 
 use crate::deploy::docker_puller::DockerPuller;
 use crate::model::Clock;

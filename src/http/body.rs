@@ -1,46 +1,79 @@
 //! Reads a body within its limits, and says which kinds are taken at all.
 
-use axum::body::{Body, HttpBody as _};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::Error;
 use super::limits::Limits;
+use super::places::{Place, Places};
 
-/// Bodies up to this size cost no more than their connection; further ones are read a few at a time. No key is proven
+/// Bodies up to this size cost no more than their connection; of further ones a few are read at a time. No key is proven
 /// before the body is there, so this is what anybody can make windlass hold in memory.
-const SMALL: u64 = 64 * 1024;
+const SMALL: usize = 64 * 1024;
 /// How many larger ones are read at the same time.
 const LARGE_AT_A_TIME: usize = 16;
+/// How many bytes have to come in each second.
+const LEAST_A_SECOND: u32 = 1024;
 
 /// Room for the bodies that are being read.
 #[derive(Debug)]
-pub(super) struct Room(Semaphore);
+pub(super) struct Room(Places);
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Semaphore::new(LARGE_AT_A_TIME))
+        Self(Places::new(LARGE_AT_A_TIME))
     }
 }
 
 impl Room {
-    /// The whole body.
-    pub(super) async fn read(&self, body: Body, limits: &Limits) -> Result<Bytes, Error> {
-        let is_small = body.size_hint().exact().is_some_and(|length| length <= SMALL);
-        let reading = async {
-            // The room is never closed.
-            let _place = if is_small { None } else { self.0.acquire().await.ok() };
-            Limited::new(body, limits.body).collect().await
-        };
-        match tokio::time::timeout(limits.body_timeout, reading).await.map_err(|_| Error::BodyTooSlow)? {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { limit: limits.body }),
-            Err(_) => Err(Error::BodyBroken),
+    /// The whole body, which comes from `address`.
+    pub(super) async fn read(&self, body: Body, address: Option<IpAddr>, limits: &Limits) -> Result<Bytes, Error> {
+        let mut body = Limited::new(body, limits.body);
+        let mut read = BytesMut::new();
+        let mut place: Option<Place> = None;
+        let begun = Instant::now();
+        loop {
+            let until = begun + patience(read.len(), limits);
+            let given_up = async {
+                match &place {
+                    Some(place) => place.lost().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let frame = tokio::select! {
+                biased;
+                () = given_up => return Err(Error::BodyGivenUp),
+                frame = timeout_at(until, body.frame()) => frame.map_err(|_| Error::BodyTooSlow)?,
+            };
+            match frame {
+                None => return Ok(read.freeze()),
+                Some(Ok(frame)) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    if place.is_none() && read.len() + data.len() > SMALL {
+                        place = Some(self.0.enter(address).await);
+                    }
+                    read.extend_from_slice(&data);
+                }
+                Some(Err(error)) if error.is::<LengthLimitError>() => {
+                    return Err(Error::BodyTooLarge { limit: limits.body });
+                }
+                Some(Err(_)) => return Err(Error::BodyBroken),
+            }
         }
     }
+}
+
+/// How long a body may have taken by the time that it has brought `bytes`.
+fn patience(bytes: usize, limits: &Limits) -> Duration {
+    let at_the_rate = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / LEAST_A_SECOND;
+    limits.body_timeout.min(limits.body_grace + at_the_rate)
 }
 
 /// Refuses what is not plain JSON by its headers. Nothing is ever unpacked: a few bytes can become any number.
@@ -65,23 +98,52 @@ fn is_json(kind: &HeaderValue) -> bool {
 mod tests {
     use axum::http::StatusCode;
     use axum::http::header::HeaderName;
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 
+    const ADDRESS: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+
+    /// A body that begins with `length` bytes and never ends.
+    fn endless(length: usize) -> Body {
+        let begin = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(vec![b' '; length]))]);
+        Body::from_stream(begin.chain(stream::pending()))
+    }
+
     #[tokio::test]
-    async fn large_bodies_wait_for_each_other_and_small_ones_for_nobody() {
-        let room = Room::default();
-        let _taken = room.0.acquire_many(u32::try_from(LARGE_AT_A_TIME).unwrap()).await.unwrap();
-        let limits = Limits { body_timeout: std::time::Duration::from_millis(50), ..Limits::default() };
-        let read = |length: usize| {
-            let (room, body) = (&room, Body::from(vec![b' '; length]));
-            async move { room.read(body, &limits).await.map(|body| body.len()).map_err(|error| error.status()) }
-        };
-        assert_eq!(read(65_536).await, Ok(65_536));
-        assert_eq!(read(65_537).await, Err(StatusCode::REQUEST_TIMEOUT));
-        drop(_taken);
-        assert_eq!(read(65_537).await, Ok(65_537));
-        assert_eq!(read((1 << 20) + 1).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
+    async fn a_large_body_waits_for_nobody_and_the_oldest_of_a_caller_gives_way() {
+        let (room, limits) = (Room::default(), Limits::default());
+        let mut held: Vec<_> = (0..3).map(|_| Box::pin(room.read(endless(SMALL + 1), ADDRESS, &limits))).collect();
+        for reading in &mut held {
+            assert!(futures_util::poll!(reading).is_pending());
+        }
+        // A network has a share of two.
+        let given_up = held.remove(0).await.map_err(|error| error.status());
+        assert_eq!(given_up, Err(StatusCode::SERVICE_UNAVAILABLE));
+        for length in [SMALL, SMALL + 1, 1 << 20] {
+            let read = room.read(Body::from(vec![b' '; length]), ADDRESS, &limits).await;
+            assert_eq!(read.map(|body| body.len()).map_err(|error| error.status()), Ok(length));
+        }
+        let read = room.read(Body::from(vec![b' '; (1 << 20) + 1]), ADDRESS, &limits).await;
+        assert_eq!(read.map_err(|error| error.status()), Err(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+
+    #[tokio::test]
+    async fn a_body_has_to_come_at_a_rate() {
+        let limits = Limits { body_timeout: Duration::from_secs(3600), ..Limits::default() };
+        let waited = |bytes| patience(bytes, &limits).as_secs();
+        assert_eq!([0, 1, 4096, 1 << 20].map(waited), [5, 5, 9, 1029]);
+        assert_eq!(patience(1 << 20, &Limits::default()), Limits::default().body_timeout);
+
+        let limits = Limits { body_grace: Duration::from_millis(50), ..limits };
+        let drops = stream::repeat(Bytes::from_static(b" ")).then(async |drop| {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok::<_, std::convert::Infallible>(drop)
+        });
+        for body in [endless(0), Body::from_stream(drops)] {
+            let read = Room::default().read(body, ADDRESS, &limits).await;
+            assert_eq!(read.map_err(|error| error.status()), Err(StatusCode::REQUEST_TIMEOUT));
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::App;
 use super::error::Error;
 use super::hook::log;
+use super::peer::Peer;
 use super::wish::{Form, Wish, read_wait};
 use crate::auth::SignedHook;
 use crate::deploy::catalog::Project;
@@ -80,10 +81,16 @@ impl App {
                 too_many => Refused::Other(too_many),
             },
         )?;
+        if let Some(peer) = head.extensions.get::<Peer>() {
+            peer.place.prove(delivery.key().as_str());
+        }
         let (hook, project) = self.find(puller, address)?;
         let decided = async {
             let wish = address.wish(&project)?;
             let request = admit(&project, &delivery, &hook.ask())?;
+            if wish.takes_long() {
+                Peer::must_keep_its_place(head)?;
+            }
             Ok((self.take(&project, request, &wish).await?, wish))
         };
         let decided = decided.await;

@@ -7,9 +7,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::error::Error;
+use super::peer::Peer;
 use super::{App, limits};
 
-/// Turns away what is too large or cannot be an address of ours.
+/// Turns away what is too large, ambiguous, or cannot be an address of ours.
 pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_hook = request.uri().path().starts_with("/v1/hooks/");
     let mut response = match admit(&app, &request) {
@@ -27,6 +28,9 @@ pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -
 }
 
 fn admit(app: &App, request: &Request) -> Result<(), Error> {
+    if request.extensions().get::<Peer>().is_some_and(|peer| peer.lengths.contradict(request.headers())) {
+        return Err(Error::FramedTwice);
+    }
     let uri = request.uri();
     if uri.path().len() + uri.query().map_or(0, str::len) > limits::ADDRESS {
         return Err(Error::AddressTooLong);

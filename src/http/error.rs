@@ -35,6 +35,12 @@ pub(super) enum Error {
     BodyTooSlow,
     #[error("the body broke off or is not framed as HTTP wants it")]
     BodyBroken,
+    #[error("the body has both `Content-Length` and `Transfer-Encoding`: send one of them")]
+    FramedTwice,
+    #[error("the body was given up: too many large ones are being sent at the same time")]
+    BodyGivenUp,
+    #[error("too many connections wait for answers with this key: close some, or ask without `wait` and streams")]
+    TooManyOpen,
     #[error("a body has at most {limit} bytes here")]
     BodyTooLarge { limit: usize },
     #[error("the address is too long")]
@@ -77,9 +83,12 @@ impl Error {
             Self::NotFound | Self::Unknown(_) => Kind(S::NOT_FOUND, "not_found", "Not found"),
             Self::Method => Kind(S::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
             Self::BodyTooSlow => Kind(S::REQUEST_TIMEOUT, "too_slow", "The body came too slowly"),
-            Self::BodyBroken | Self::NotUnderstood(_) | Self::Refused(Refusal::NotUnderstood(_)) => {
-                Kind(S::BAD_REQUEST, "not_understood", "Not understood")
-            }
+            Self::BodyBroken
+            | Self::FramedTwice
+            | Self::NotUnderstood(_)
+            | Self::Refused(Refusal::NotUnderstood(_)) => Kind(S::BAD_REQUEST, "not_understood", "Not understood"),
+            Self::BodyGivenUp => Kind(S::SERVICE_UNAVAILABLE, "crowded", "Too many large bodies"),
+            Self::TooManyOpen => Kind(S::TOO_MANY_REQUESTS, "too_many_open", "Too many connections of this key"),
             Self::BodyTooLarge { .. } => Kind(S::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::AddressTooLong => Kind(S::URI_TOO_LONG, "address_too_long", "The address is too long"),
             Self::MediaType(_) => Kind(S::UNSUPPORTED_MEDIA_TYPE, "media_type", "Unsupported media type"),
@@ -142,6 +151,7 @@ impl Error {
             }
             Self::NotTaken { error: SubmitError::Closing, .. } => Some(10),
             Self::TooManyRefused => Some(refusals::SPAN.as_secs()),
+            Self::TooManyOpen => Some(10),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(30),
             _ => None,
         }
@@ -208,7 +218,9 @@ impl IntoResponse for Error {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"windlass\""));
         }
-        if matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyBroken) {
+        let leaves_a_body =
+            matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyBroken | Self::BodyGivenUp);
+        if leaves_a_body || matches!(self, Self::FramedTwice) {
             // What is left of the body is not waited for.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use super::App;
 use super::error::Error;
+use super::peer::Peer;
 use super::signed::Signed;
 use super::submission::Taken;
 use super::wish::Wish;
@@ -26,6 +27,9 @@ async fn decide(app: &App, signed: &Signed) -> Result<(Taken, Wish), Error> {
     let wish = Wish::read(head, project.spec.longest())?;
     let ask = parse_hook(&delivery.get().body).map_err(Refusal::NotUnderstood)?;
     let request = admit(project, delivery, &ask)?;
+    if wish.takes_long() {
+        Peer::must_keep_its_place(head)?;
+    }
     Ok((app.take(project, request, &wish).await?, wish))
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a body.
     pub body: usize,
-    /// Connections at a time; further ones wait to be accepted. It has to leave file descriptors for everything else.
-    pub connections: usize,
     /// How long the head of a request may take to arrive, and how long a connection may be idle between two.
     pub header_timeout: Duration,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// How long it may take before it has to keep to a rate.
+    pub body_grace: Duration,
     /// How long a caller may not take what is written to it.
     pub write_timeout: Duration,
     /// How often a caller that waits is told that there is nothing new.
@@ -21,6 +21,9 @@ pub struct Limits {
 
 /// Bytes of a request's head, and about what one connection buffers.
 pub(super) const HEAD: usize = 64 * 1024;
+/// How many requests a connection may bring that proves nothing, and how long it may go on. The next answer ends it.
+pub(super) const UNPROVEN_REQUESTS: u32 = 100;
+pub(super) const UNPROVEN_AGE: Duration = Duration::from_secs(60);
 /// Bytes of a request's path and query.
 pub(super) const ADDRESS: usize = 8 * 1024;
 
@@ -28,9 +31,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 1 << 20,
-            connections: 768,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
+            body_grace: Duration::from_secs(5),
             write_timeout: Duration::from_secs(60),
             // Callers are promised a sign of life every 10 seconds.
             heartbeat: Duration::from_secs(8),

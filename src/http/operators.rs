@@ -50,7 +50,7 @@ impl FromRequest<App> for Order {
         let Path(name) = Path::<String>::from_request_parts(&mut head, &()).await.map_err(|_| Error::NotFound)?;
         let Ok(Operator(operator)) = Operator::from_request_parts(&mut head, &()).await;
         let project = Access::open(app.clone()).project(&head, &name)?;
-        let body = app.0.room.read(content, &app.0.limits).await?;
+        let body = app.0.room.read(content, None, &app.0.limits).await?;
         // Without a body there is nothing to be of any kind.
         if !body.is_empty() || head.headers.contains_key(CONTENT_TYPE) {
             body::must_be_json(&head.headers)?;

@@ -2,13 +2,16 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use nix::unistd::{Uid, User};
 
-use super::socket::Flushes;
+use super::error::Error;
+use super::places::Place;
+use super::socket::{Flushes, Lengths};
 
 /// The other end of a connection. Every request that came over one carries it.
 #[derive(Debug, Clone)]
@@ -16,6 +19,20 @@ pub(super) struct Peer {
     pub(super) origin: Origin,
     /// To learn when everything written has left.
     pub(super) flushes: Flushes,
+    /// To learn how often a length was announced.
+    pub(super) lengths: Lengths,
+    /// What the connection holds.
+    pub(super) place: Arc<Place>,
+}
+
+impl Peer {
+    /// Refuses an answer that takes its time where the connection would not be kept that long.
+    pub(super) fn must_keep_its_place(head: &Parts) -> Result<(), Error> {
+        match head.extensions.get::<Self>() {
+            Some(peer) if peer.place.is_surplus() => Err(Error::TooManyOpen),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Where a connection comes from.
@@ -25,6 +42,16 @@ pub(super) enum Origin {
     Network(SocketAddr),
     /// From a process on this host, of this user.
     Host { uid: Option<u32> },
+}
+
+impl Origin {
+    /// The address, where there is one.
+    pub(super) const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Network(address) => Some(address.ip()),
+            Self::Host { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

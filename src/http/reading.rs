@@ -13,6 +13,7 @@ use super::error::Error;
 use super::follow::Follower;
 use super::format::Format;
 use super::negotiate::choose;
+use super::peer::Peer;
 use super::telling::{Telling, Until};
 use crate::deploy::catalog::Project;
 use crate::deploy::status::State as Progress;
@@ -121,6 +122,9 @@ pub(super) async fn events(
     };
     // Before HTTP/1.1 a body that breaks off looks like one that ends.
     let follow = follow && head.version >= Version::HTTP_11;
+    if follow {
+        Peer::must_keep_its_place(&head)?;
+    }
     let after = if form == Form::Events { last_event(&head.headers)? } else { 0 };
     let follower = Follower::new(&access.app.0.store, found.id.clone(), after);
     if after > 0 && found.status.outcome().is_some() && follower.is_at_end().await? {

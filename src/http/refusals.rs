@@ -5,9 +5,11 @@
 //! same place share it, which at worst changes how a refusal is worded.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::places::network_of;
 
 /// So many refusals of one address in a [`SPAN`] are answered as what they are.
 const MOST: u32 = 600;
@@ -36,7 +38,7 @@ impl Default for Refusals {
 impl Refusals {
     /// Counts one more of `address`, and says whether these are too many.
     pub(super) fn too_many(&self, address: IpAddr, now: Instant) -> bool {
-        let hash = self.hasher.hash_one(network(address));
+        let hash = self.hasher.hash_one(network_of(address));
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let index = usize::try_from(hash % PLACES as u64).unwrap_or_default();
         let Some(place) = places.get_mut(index) else { return false };
@@ -45,14 +47,6 @@ impl Refusals {
         }
         place.count = place.count.saturating_add(1);
         place.count > MOST
-    }
-}
-
-/// What belongs to one caller: of IPv6 everybody has at least a /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -72,13 +66,5 @@ mod tests {
         let same_place =
             |a, b| refusals.hasher.hash_one(a) % PLACES as u64 == refusals.hasher.hash_one(b) % PLACES as u64;
         assert!(!refusals.too_many(other, begin) || same_place(one, other));
-    }
-
-    #[test]
-    fn whoever_has_a_network_of_addresses_is_one_caller_and_an_address_counts_the_same_however_it_is_written() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("2001:db8:1:3::"), "2001:db8:1:3::");
-        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

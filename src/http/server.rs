@@ -3,7 +3,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
@@ -16,14 +17,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use super::limits::{self, Limits};
 use super::peer::{Origin, Peer};
-use super::socket::{Flushes, Socket};
+use super::places::{Place, Places};
+use super::socket::{Flushes, Lengths, Socket};
 
 /// How long to wait when there is no file descriptor left for a connection.
 const BREATHER: Duration = Duration::from_millis(250);
@@ -41,6 +43,17 @@ pub enum Listener {
     Tcp(TcpListener),
     /// From this host.
     Unix(UnixListener),
+}
+
+/// What is served, and where.
+#[derive(Debug)]
+pub struct Door {
+    /// Where connections come in.
+    pub listener: Listener,
+    /// What answers.
+    pub router: Router,
+    /// How many connections there may be. Several doors may share their places.
+    pub places: Places,
 }
 
 impl From<TcpListener> for Listener {
@@ -62,16 +75,17 @@ enum Stream {
 
 /// Serves what comes in until `stop` fires. Then no further connection is taken, idle ones are closed, and answers
 /// under way are finished on `tasks`. Who has connected and not yet asked is heard first.
-pub async fn serve(listener: Listener, router: Router, limits: Limits, tasks: &TaskTracker, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(limits.connections.max(1)));
+pub async fn serve(door: Door, limits: Limits, tasks: &TaskTracker, stop: CancellationToken) {
+    let Door { listener, router, places } = door;
     let mut complained = false;
-    // While there is no room, who comes waits in the system's queue.
-    while let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&room).acquire_owned()).await {
-        match stop.run_until_cancelled(listener.accept()).await {
-            None => break,
-            Some(Ok((stream, origin))) => {
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, origin)) => {
                 complained = false;
-                let connection = Connection { origin, router: router.clone(), limits, stop: stop.clone(), permit };
+                // Not even a stop turns away who is here already.
+                let place = places.enter(origin.address()).await;
+                let (router, places, stop) = (router.clone(), places.clone(), stop.clone());
+                let connection = Connection { origin, router, places, place, limits, stop };
                 tasks.spawn(async move {
                     match stream {
                         Stream::Tcp(stream) => connection.serve(stream).await,
@@ -79,12 +93,14 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, tasks: &T
                     }
                 });
             }
-            Some(Err(error)) if concerns_one_connection(&error) => {}
-            Some(Err(error)) => {
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
                 if !complained {
                     complained = true;
                     tracing::error!(%error, "failed to accept a connection; trying again until it works");
                 }
+                // It may be for want of a file descriptor.
+                places.make_room();
                 let _ = stop.run_until_cancelled(tokio::time::sleep(BREATHER)).await;
             }
         }
@@ -117,28 +133,33 @@ impl Listener {
 struct Connection {
     origin: Origin,
     router: Router,
+    places: Places,
+    place: Place,
     limits: Limits,
     stop: CancellationToken,
-    permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let Self { origin, router, limits, stop, permit } = self;
-        let peer = Peer { origin, flushes: Flushes::default() };
-        let socket = Socket::new(stream, limits.write_timeout, peer.flushes.clone());
+        let Self { origin, router, places, place, limits, stop } = self;
+        let place = Arc::new(place);
+        let peer = Peer { origin, flushes: Flushes::default(), lengths: Lengths::default(), place: Arc::clone(&place) };
+        let socket = Socket::new(stream, limits.write_timeout, peer.flushes.clone(), peer.lengths.clone());
         let asked = Arc::new(Notify::new());
-        let (has_asked, stopping) = (Arc::clone(&asked), stop.clone());
+        let has_asked = Arc::clone(&asked);
+        let tenure =
+            Arc::new(Tenure { places, place: Arc::clone(&place), begun: Instant::now(), asked: AtomicU32::new(0) });
+        let stopping = stop.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             has_asked.notify_one();
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(peer.clone());
             // The router is always ready, and its answer always one.
-            let (answer, stopping) = (router.clone().call(request), stopping.clone());
+            let (answer, stopping, tenure) = (router.clone().call(request), stopping.clone(), Arc::clone(&tenure));
             Box::pin(async move {
                 let mut response = answer.await?;
                 // Who asks again had better not do it here.
-                if stopping.is_cancelled() {
+                if tenure.ends() || stopping.is_cancelled() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok(response)
@@ -162,6 +183,7 @@ impl Connection {
         let served = loop {
             tokio::select! {
                 biased;
+                () = place.lost() => return,
                 () = &mut stop_politely, if !stopping => {
                     stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
@@ -173,8 +195,29 @@ impl Connection {
             tracing::debug!(peer = %origin, %error, "connection broke off");
         }
         let stream = connection.into_parts().io.into_inner().into_inner();
-        let _ = stop.run_until_cancelled(tokio::time::timeout(LINGER, part(stream))).await;
-        drop(permit);
+        tokio::select! {
+            () = place.lost() => {}
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(LINGER, part(stream)) => {}
+        }
+    }
+}
+
+/// How long a connection may stay open.
+struct Tenure {
+    places: Places,
+    place: Arc<Place>,
+    begun: Instant,
+    asked: AtomicU32,
+}
+
+impl Tenure {
+    /// Counts one more answer, and says whether it is the last one: of a connection that proved nothing, and has been
+    /// here for long or is one too many.
+    fn ends(&self) -> bool {
+        let answers = self.asked.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let is_over = || answers >= limits::UNPROVEN_REQUESTS || self.begun.elapsed() >= limits::UNPROVEN_AGE;
+        !self.place.is_kept() && (is_over() || self.places.are_short())
     }
 }
 
@@ -208,11 +251,17 @@ mod tests {
     }
 
     async fn served(router: Router, limits: Limits) -> Served {
+        served_with(router, limits, 64).await
+    }
+
+    async fn served_with(router: Router, limits: Limits, places: usize) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (own, token) = (tasks.clone(), stop.clone());
-        tasks.spawn(async move { serve(listener.into(), router, limits, &own, token).await });
+        let places = Places::new(places);
+        tasks
+            .spawn(async move { serve(Door { listener: listener.into(), router, places }, limits, &own, token).await });
         Served { address, tasks, stop }
     }
 
@@ -245,20 +294,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_when_there_is_no_room_waits_until_there_is() {
-        let served = served(greeting(), Limits { connections: 2, ..Limits::default() }).await;
-        let (mut one, mut two) = (served.connect().await, served.connect().await);
-        for stream in [&mut one, &mut two] {
+    async fn when_places_run_short_the_oldest_connection_gives_way_and_the_others_end_with_their_answer() {
+        let served = served_with(greeting(), Limits::default(), 4).await;
+        let mut all = Vec::new();
+        for count in 1..=4 {
+            let mut stream = served.connect().await;
             stream.write_all(ASK).await.unwrap();
-            assert!(some(stream).await.ends_with("hello"));
+            let answer = some(&mut stream).await;
+            assert!(answer.ends_with("hello"), "{answer}");
+            assert_eq!(answer.contains("connection: close"), count >= 3, "{count}: {answer}");
+            all.push(stream);
         }
-        let mut three = served.connect().await;
-        three.write_all(ASK).await.unwrap();
-        assert!(timeout(Duration::from_millis(100), three.readable()).await.is_err(), "there was no room");
-        drop(one);
-        assert!(some(&mut three).await.ends_with("hello"));
-        two.write_all(ASK).await.unwrap();
-        assert!(some(&mut two).await.ends_with("hello"), "the others are not disturbed");
+        let mut newcomer = served.connect().await;
+        newcomer.write_all(ASK).await.unwrap();
+        assert!(some(&mut newcomer).await.ends_with("hello"), "there is always room");
+        assert_eq!(rest(&mut all[0]).await, "", "it was the oldest");
+        all[1].write_all(ASK).await.unwrap();
+        assert!(some(&mut all[1]).await.ends_with("hello"), "the others are not disturbed");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_proves_nothing_brings_a_hundred_requests() {
+        let served = served(greeting(), Limits::default()).await;
+        let mut stream = served.connect().await;
+        stream.write_all(&ASK.repeat(150)).await.unwrap();
+        let answers = rest(&mut stream).await;
+        assert_eq!((answers.matches("hello").count(), answers.matches("connection: close").count()), (100, 1));
     }
 
     #[tokio::test]

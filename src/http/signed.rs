@@ -35,7 +35,8 @@ impl FromRequest<App> for Signed {
         if !auth::plausible(&head.headers) {
             return Err(app.not_authentic(&head, None, "the headers belong to no scheme"));
         }
-        let body = app.0.room.read(content, &app.0.limits).await?;
+        let address = head.extensions.get::<Peer>().and_then(|peer| peer.origin.address());
+        let body = app.0.room.read(content, address, &app.0.limits).await?;
         let Path(name) = Path::<String>::from_request_parts(&mut head, &()).await.map_err(|_| Error::NotFound)?;
         let (project, delivery) = app.prove(&name, &head, &body)?;
         Ok(Self { project, delivery, head })
@@ -56,7 +57,12 @@ impl App {
         let keys: &[Key] = project.as_ref().map_or(&[], |project| &project.keys);
         let hook = SignedHook { headers: &head.headers, body };
         match (auth::verify(keys, &hook, self.0.clock.now()), &project) {
-            (Ok(delivery), Some(project)) => Ok((Arc::clone(project), delivery)),
+            (Ok(delivery), Some(project)) => {
+                if let Some(peer) = head.extensions.get::<Peer>() {
+                    peer.place.prove(&format!("{}/{}", project.spec.name, delivery.key()));
+                }
+                Ok((Arc::clone(project), delivery))
+            }
             // Without a project there is no key, and without a key no proof.
             (Ok(_), None) => Err(Error::NotAuthentic),
             (Err(refused), _) => Err(self.not_authentic(head, name.as_ref(), refused.reason())),

@@ -1,4 +1,5 @@
-//! A connection's bytes: how long the peer may leave them lying, and when they have left.
+//! A connection's bytes: how long the peer may leave them lying, when they have left, and how often they announce a
+//! length.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -17,6 +20,8 @@ pub(super) struct Socket<S> {
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     flushes: Flushes,
+    lengths: Lengths,
+    scan: Scan,
 }
 
 /// Counts how often everything that was written had gone to the system.
@@ -49,9 +54,62 @@ impl Flushes {
     }
 }
 
+/// Counts the lines that announce a length and that no request has accounted for yet.
+///
+/// HTTP's own reader drops a `Content-Length` that comes with a `Transfer-Encoding`, so that nothing in the request says
+/// that both were there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lengths(Arc<AtomicU64>);
+
+impl Lengths {
+    /// Accounts for a request, and says whether it was framed in two ways. A chunked request that is sent together with
+    /// the next one is taken for such a request when that one has a length.
+    pub(super) fn contradict(&self, headers: &HeaderMap) -> bool {
+        if headers.contains_key(TRANSFER_ENCODING) {
+            return self.0.load(Ordering::Relaxed) > 0;
+        }
+        if headers.contains_key(CONTENT_LENGTH) {
+            let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+        }
+        false
+    }
+
+    fn add(&self, found: u64) {
+        self.0.fetch_add(found, Ordering::Relaxed);
+    }
+}
+
+/// Looks for a header at the beginning of lines, across reads.
+#[derive(Debug, Default)]
+struct Scan {
+    /// How much of the header the line has so far; nothing when it is another line.
+    matched: Option<usize>,
+}
+
+impl Scan {
+    const HEADER: &[u8] = b"content-length:";
+
+    /// How often the header begins a line in `bytes`.
+    fn count(&mut self, bytes: &[u8]) -> u64 {
+        let mut found = 0;
+        for byte in bytes {
+            self.matched = match self.matched {
+                _ if *byte == b'\n' => Some(0),
+                Some(matched) if Self::HEADER.get(matched) == Some(&byte.to_ascii_lowercase()) => Some(matched + 1),
+                _ => None,
+            };
+            if self.matched == Some(Self::HEADER.len()) {
+                found += 1;
+                self.matched = None;
+            }
+        }
+        found
+    }
+}
+
 impl<S> Socket<S> {
-    pub(super) fn new(stream: S, patience: Duration, flushes: Flushes) -> Self {
-        Self { stream, patience, stalled: None, flushes }
+    pub(super) fn new(stream: S, patience: Duration, flushes: Flushes, lengths: Lengths) -> Self {
+        Self { stream, patience, stalled: None, flushes, lengths, scan: Scan::default() }
     }
 
     pub(super) fn into_inner(self) -> S {
@@ -71,7 +129,11 @@ impl<S> Socket<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let found = self.scan.count(buf.filled().get(before..).unwrap_or_default());
+        self.lengths.add(found);
+        read
     }
 }
 
@@ -104,5 +166,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_found_at_the_beginning_of_lines_however_it_comes_in_pieces() {
+        let text = b"POST /content-length: HTTP/1.1\r\nContent-Length: 3\r\nX: content-length:\r\nCONTENT-LENGTH:4\n\
+            content-lengt: 1\r\nX-Content-Length: 2\r\n\r\n";
+        for size in [1, 2, 3, 7, 1000] {
+            let mut scan = Scan::default();
+            assert_eq!(text.chunks(size).map(|piece| scan.count(piece)).sum::<u64>(), 2, "{size}");
+        }
     }
 }

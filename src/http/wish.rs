@@ -41,6 +41,11 @@ struct Written {
 }
 
 impl Wish {
+    /// Whether the answer may end only with the deployment.
+    pub(super) fn takes_long(&self) -> bool {
+        !self.dry_run && (self.wait.is_some() || self.form != Form::Json)
+    }
+
     /// Reads it from the head of a request. Nobody waits longer than `longest`.
     pub(super) fn read(head: &Parts, longest: Duration) -> Result<Self, Error> {
         let written = match head.uri.query() {

@@ -11,6 +11,7 @@
 mod bad_input;
 mod cli;
 mod crash;
+mod crowd;
 mod daemon;
 mod docker_puller;
 mod flow;

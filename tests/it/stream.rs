@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use windlass::auth::{self, Scheme};
-use windlass::http::{self, App, Limits, Readiness};
+use windlass::http::{self, App, Door, Limits, Places, Readiness};
 use windlass::lanes::Lanes;
 use windlass::model::Digest;
 use windlass::runner::{Parts, Runner};
@@ -217,7 +217,8 @@ async fn who_waits_is_given_a_sign_of_life_in_every_form() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (own, token) = (tasks.clone(), stop.clone());
-    tasks.spawn(async move { http::serve(listener.into(), router, limits, &own, token).await });
+    let door = Door { listener: listener.into(), router, places: Places::new(16) };
+    tasks.spawn(async move { http::serve(door, limits, &own, token).await });
 
     home.world.state().hold_health = true;
     let deploy = client().post(format!("{url}/v1/projects/shop/deploy")).header("content-type", "application/json");
