@@ -193,7 +193,9 @@ fn what_is_printed_for_each_ci_deploys_once_for_each_attempt_and_fails_with_the_
 
         let bad = home.world.publish("r.io/site:bad", "bad");
         home.world.state().manners.insert(bad, Manner::Unhealthy);
-        let script = script.replacen("$IMAGE", "r.io/site:bad", 1).replace("17", "18");
+        // The next build; the port may have the same digits in it.
+        let script = script.replacen("$IMAGE", "r.io/site:bad", 1).replace(&daemon.url, "$URL").replace("17", "18");
+        let script = script.replace("$URL", &daemon.url);
         let bad = failing(&script, &with_secrets, programs.path());
         assert!(bad.last().starts_with("rolled_back"), "{ci}: {bad:?}");
     }
