@@ -11,6 +11,7 @@ mod docker_puller;
 mod document;
 mod environment;
 mod explain;
+mod guard;
 mod key_path;
 mod load;
 mod names;

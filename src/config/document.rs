@@ -1,6 +1,7 @@
 //! One file of the configuration: its text, what it says, and where it says it.
 
-use std::io::ErrorKind;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -16,31 +17,47 @@ use super::tree::Tree;
 pub(super) struct Document {
     file: PathBuf,
     text: String,
+    /// Of what was read.
+    metadata: Option<Metadata>,
 }
 
 /// A file with more mistakes than this is some other file.
 const MOST_PROBLEMS: usize = 50;
 
+/// What stands in a file, and who may write that very file.
+fn read(file: &Path) -> io::Result<(Metadata, String)> {
+    let mut opened = File::open(file)?;
+    let mut text = String::new();
+    opened.read_to_string(&mut text)?;
+    Ok((opened.metadata()?, text))
+}
+
 impl Document {
     /// Reads a file.
     pub(super) fn read(file: PathBuf) -> Result<Self, Problem> {
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Ok(Self { file, text }),
+        match read(&file) {
+            Ok((metadata, text)) => Ok(Self { file, text, metadata: Some(metadata) }),
             Err(error) => Err(Problem::unreadable(&file, &error)),
         }
     }
 
     /// Reads a file, or nothing where there is none.
     pub(super) fn read_if_there(file: PathBuf) -> Result<Self, Problem> {
-        match std::fs::read_to_string(&file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Problem::unreadable(&file, &error)),
-            read => Ok(Self { file, text: read.unwrap_or_default() }),
+        match read(&file) {
+            Ok((metadata, text)) => Ok(Self { file, text, metadata: Some(metadata) }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::empty(file)),
+            Err(error) => Err(Problem::unreadable(&file, &error)),
         }
     }
 
     /// A file of which nothing is known.
     pub(super) fn empty(file: PathBuf) -> Self {
-        Self { file, text: String::new() }
+        Self { file, text: String::new(), metadata: None }
+    }
+
+    /// Who may write the file, where it was read.
+    pub(super) fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
     }
 
     pub(super) fn file(&self) -> &Path {

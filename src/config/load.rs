@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::document::Document;
 use super::environment::Environment;
+use super::guard::Owners;
 use super::part::Part;
 use super::problem::{LoadError, Problem};
 use super::project::path_of;
@@ -37,7 +38,12 @@ pub(super) fn load(
     let environment = Environment::new(variables, &mut problems);
     let document = host_file(path, &mut problems);
     let directory = document.directory().to_owned();
-    let secrets = SecretFiles { credentials: environment.credentials.clone(), keys: directory.join("keys") };
+    let owners = Owners::of_this_process();
+    let secrets = SecretFiles {
+        owners: owners.clone(),
+        credentials: environment.credentials.clone(),
+        keys: directory.join("keys"),
+    };
 
     let mut problems_of_host = Vec::new();
     let mut host: raw::Host = document.parse(&mut problems_of_host);
@@ -55,9 +61,12 @@ pub(super) fn load(
     let mut main = Part::new(document.clone(), problems_of_host, projects, &secrets, now);
     let token = compat.docker_puller.as_ref().and_then(|raw| docker_puller::token(&mut main, raw, &secrets));
     let mut parts = vec![main];
-    for part in read_all(&project_files(&directory.join("projects.d"), &mut problems), &secrets, now) {
+    let projects_d = directory.join("projects.d");
+    let directories = [&*directory, &projects_d];
+    for part in read_all(&project_files(&projects_d, &mut problems), &secrets, now) {
         parts.extend(part.map_err(|problem| problems.push(problem)));
     }
+    problems.extend(exposed(&owners, &directories, &parts));
     let mut warnings = Vec::new();
     for part in &mut parts {
         problems.append(&mut part.problems);
@@ -103,6 +112,14 @@ fn host_file(path: Option<&Path>, problems: &mut Vec<Problem>) -> Document {
         problems.push(problem);
         Document::empty(file)
     })
+}
+
+/// What somebody else can write, and so have windlass run what they like.
+fn exposed(owners: &Owners, directories: &[&Path], parts: &[Part]) -> Vec<Problem> {
+    // One that is not there has nothing to be read.
+    let of_directory = |path: &&Path| owners.problem(path, &std::fs::metadata(path).ok()?);
+    let of_file = |part: &Part| owners.problem(part.document.file(), part.document.metadata()?);
+    directories.iter().filter_map(of_directory).chain(parts.iter().filter_map(of_file)).collect()
 }
 
 /// The files of projects, in order. Hidden ones are those that editors leave behind.
@@ -193,7 +210,9 @@ fn absolute(base: &Path, path: &FilePath, problems: &mut Vec<Problem>) -> PathBu
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::net::SocketAddr;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;
 
     use insta::assert_snapshot;
@@ -221,6 +240,20 @@ mod tests {
         assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 9010)));
         assert_eq!(settings.state_dir, Path::new("/var/lib/windlass"));
         assert!(settings.projects.is_empty());
+    }
+
+    #[test]
+    fn what_somebody_else_can_write_is_not_read_as_a_configuration() {
+        let problems = |name: &str, mode: u32| {
+            let testbed = Testbed::new().key("ci.key").project(SHOP);
+            fs::set_permissions(testbed.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+            testbed.problems()
+        };
+        assert_snapshot!(problems("projects.d/shop.toml", 0o666), @"projects.d/shop.toml: can be written by everybody (mode 0666); run `sudo chmod go-w projects.d/shop.toml`");
+        assert_snapshot!(problems("config.toml", 0o646), @"config.toml: can be written by everybody (mode 0646); run `sudo chmod go-w config.toml`");
+        assert_snapshot!(problems("projects.d", 0o777), @"projects.d: can be written by everybody (mode 0777); run `sudo chmod go-w projects.d`");
+        assert_snapshot!(problems(".", 0o777), @".: can be written by everybody (mode 0777); run `sudo chmod go-w .`");
+        assert_eq!(problems("projects.d", 0o755), "");
     }
 
     #[test]

@@ -8,9 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
+use super::guard::{Exposed, Owners};
+
 /// The places where secrets are, besides the one that is written.
 #[derive(Debug, Clone)]
 pub(super) struct SecretFiles {
+    /// To whom they may belong.
+    pub(super) owners: Owners,
     /// systemd's `$CREDENTIALS_DIRECTORY`, which it guards itself.
     pub(super) credentials: Option<PathBuf>,
     /// `keys` beside `config.toml`.
@@ -28,6 +32,8 @@ pub(super) enum SecretFileError {
     NotAFile { file: PathBuf },
     #[error("{} can be read by others than its owner (mode {mode:04o}); run `chmod 600 {}`", .file.display(), .file.display())]
     Open { file: PathBuf, mode: u32 },
+    #[error("{} {exposed}; run `sudo chown {owner} {}`", .file.display(), .file.display())]
+    Foreign { file: PathBuf, exposed: Exposed, owner: String },
     #[error("{} is too long for a secret", .file.display())]
     TooLong { file: PathBuf },
     #[error("{} is not text", .file.display())]
@@ -75,11 +81,13 @@ impl SecretFiles {
         if !metadata.is_file() {
             return Err(SecretFileError::NotAFile { file: file() });
         }
-        // Who owns the file is not asked: without being root, only the owner can open what passes this.
         let mode = metadata.mode() & 0o7777;
         let is_guarded = self.credentials.as_ref().is_some_and(|directory| file().starts_with(directory));
         if mode & 0o077 != 0 && !is_guarded {
             return Err(SecretFileError::Open { file: file(), mode });
+        }
+        if let Some(exposed) = self.owners.foreign(&metadata).filter(|_| !is_guarded) {
+            return Err(SecretFileError::Foreign { file: file(), exposed, owner: self.owners.reader() });
         }
         if metadata.len() > MOST_BYTES {
             return Err(SecretFileError::TooLong { file: file() });
@@ -115,7 +123,11 @@ mod tests {
         for directory in ["credentials", "projects.d", "keys"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
-        let files = SecretFiles { credentials: Some(root.path().join("credentials")), keys: root.path().join("keys") };
+        let files = SecretFiles {
+            owners: Owners::of_this_process(),
+            credentials: Some(root.path().join("credentials")),
+            keys: root.path().join("keys"),
+        };
         (root, files)
     }
 
@@ -162,6 +174,18 @@ mod tests {
         put(&ours, "secret", 0o400);
         assert!(files.read(&ours, root.path()).is_ok());
         put(&theirs, "secret", 0o440);
+        assert!(files.read(Path::new("ci.key"), root.path()).is_ok());
+    }
+
+    #[test]
+    fn a_secret_that_belongs_to_somebody_else_is_refused_unless_systemd_guards_it() {
+        let (root, files) = places();
+        let files = SecretFiles { owners: Owners::nobody(), ..files };
+        let (ours, theirs) = (root.path().join("keys/ci.key"), root.path().join("credentials/ci.key"));
+        put(&ours, "secret", 0o600);
+        let error = files.read(&ours, root.path()).unwrap_err().to_string();
+        assert!(error.contains("/keys/ci.key belongs to ") && error.contains("; run `sudo chown root "), "{error}");
+        put(&theirs, "secret", 0o400);
         assert!(files.read(Path::new("ci.key"), root.path()).is_ok());
     }
 

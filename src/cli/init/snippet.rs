@@ -112,12 +112,21 @@ impl Ci {
     }
 }
 
+/// The key without blanks and line ends, if it is hex digits. openssl would print any other in its error.
+fn check(key: &str) -> String {
+    format!(
+        "WINDLASS_KEY_HEX=$({key} | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{{2}}){{16,}}') ||\n  \
+         {{ echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }}\n"
+    )
+}
+
+/// In parentheses, for a shell that somebody sits at: it must not end with the lines.
 fn shell(hook: &Hook<'_>) -> String {
     format!(
-        "WINDLASS_URL='{url}'\nWINDLASS_KEY_HEX=$({key_hex})\nIMAGE={image}:TAG   # the one to deploy\n\
-         id=$(openssl rand -hex 16); ts=$(date +%s); body=\"{{\\\"image\\\":\\\"$IMAGE\\\"}}\"\n{send}",
+        "(\nWINDLASS_URL='{url}'\nIMAGE={image}:TAG   # the one to deploy\n{check}\
+         id=$(openssl rand -hex 16); ts=$(date +%s); body=\"{{\\\"image\\\":\\\"$IMAGE\\\"}}\"\n{send})\n",
         url = hook.url,
-        key_hex = hook.key_hex,
+        check = check(hook.key_hex),
         image = hook.image(),
         send = send(hook, ""),
     )
@@ -143,13 +152,14 @@ fn script(hook: &Hook<'_>, build: &Build) -> String {
     let Build { tag, commit, run_url, id } = build;
     format!(
         r#"set -eu
-IMAGE="{image}:{tag}"   # what this build has pushed
+{check}IMAGE="{image}:{tag}"   # what this build has pushed
 # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
 {id}
 ts=$(date +%s)
 body=$(printf '{{"image":"%s","commit":"%s","run_url":"%s"}}' "$IMAGE" "{commit}" \
   "{run_url}")
 {send}"#,
+        check = check(r#"printf %s "${WINDLASS_KEY_HEX-}""#),
         image = hook.image(),
         // A windlass that is being started anew is called again.
         send = send(hook, "--retry 3 --retry-connrefused "),
@@ -282,9 +292,11 @@ mod tests {
     #[test]
     fn a_shell_needs_nothing_but_openssl_and_curl() {
         insta::assert_snapshot!(snippet(Ci::Shell), @r#"
+        (
         WINDLASS_URL='https://deploy.example.com'
-        WINDLASS_KEY_HEX=$(sudo windlass key hex /etc/windlass/keys/shop-ci.key)
         IMAGE=ghcr.io/acme/shop-api:TAG   # the one to deploy
+        WINDLASS_KEY_HEX=$(sudo windlass key hex /etc/windlass/keys/shop-ci.key | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
+          { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
         id=$(openssl rand -hex 16); ts=$(date +%s); body="{\"image\":\"$IMAGE\"}"
         sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
           openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
@@ -292,6 +304,7 @@ mod tests {
           -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
           -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+        )
         "#);
     }
 
@@ -309,6 +322,8 @@ mod tests {
                 WINDLASS_KEY_HEX: ${{ secrets.WINDLASS_KEY_HEX }}
               run: |
                 set -eu
+                WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
+                  { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
                 IMAGE="ghcr.io/acme/shop-api:$GITHUB_SHA"   # what this build has pushed
                 # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
                 id="$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT-$GITHUB_JOB"
@@ -337,6 +352,8 @@ mod tests {
           script:
             - |
               set -eu
+              WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
+                { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
               IMAGE="ghcr.io/acme/shop-api:$CI_COMMIT_SHA"   # what this build has pushed
               # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
               id="gitlab-$CI_JOB_ID"
@@ -366,6 +383,8 @@ mod tests {
                 name: Deploy shop
                 command: |
                   set -eu
+                  WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
+                    { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
                   IMAGE="ghcr.io/acme/shop-api:$CIRCLE_SHA1"   # what this build has pushed
                   # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
                   id="circleci-$CIRCLE_WORKFLOW_JOB_ID"
@@ -392,6 +411,8 @@ mod tests {
               sh '''
                 set +x
                 set -eu
+                WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
+                  { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
                 IMAGE="ghcr.io/acme/shop-api:$GIT_COMMIT"   # what this build has pushed
                 # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
                 id=$(printf %s "$BUILD_TAG" | tr -c 'A-Za-z0-9_-' '-')
@@ -417,6 +438,8 @@ mod tests {
         # A build step `Command Line`, custom script. Parameter env.WINDLASS_KEY_HEX of type Password.
         WINDLASS_URL='https://deploy.example.com'
         set -eu
+        WINDLASS_KEY_HEX=$(printf %%s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
+          { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
         IMAGE="ghcr.io/acme/shop-api:$BUILD_VCS_NUMBER"   # what this build has pushed
         # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
         id="teamcity-%teamcity.build.id%"

@@ -201,6 +201,49 @@ fn what_is_printed_for_each_ci_deploys_once_for_each_attempt_and_fails_with_the_
     }
 }
 
+#[test]
+fn what_is_pasted_as_the_key_is_checked_before_openssl_could_print_it() {
+    let home = initialised();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let snippets = windlass.json(&["--url", &daemon.url, "init", "site", "--ci", "all"])["snippets"].clone();
+    let key = home.path().join("keys/site-ci.key");
+    let text = fs::read_to_string(&key).unwrap().trim().to_owned();
+    let hex = windlass.run(&["key", "hex", key.to_str().unwrap()]).out.trim().to_owned();
+    let programs = programs();
+    for (ci, snippet) in snippets.as_object().unwrap() {
+        let snippet = snippet.as_str().unwrap();
+        let run = |pasted: &str| {
+            let (script, mut variables) = match ci.as_str() {
+                // There the key comes from a command.
+                "shell" => {
+                    let begin = snippet.find("$(").unwrap() + 2;
+                    let end = begin + snippet[begin..].find(" | tr").unwrap();
+                    let command = format!("printf %s \"$PASTED\"{}", &snippet[end..]);
+                    let script = format!("{}{command}", &snippet[..begin]).replace(":TAG", &format!(":{COMMIT}"));
+                    (script, vec![("PASTED", pasted)])
+                }
+                ci => as_run_by(ci, snippet),
+            };
+            variables.extend([("WINDLASS_URL", daemon.url.as_str()), ("WINDLASS_KEY_HEX", pasted)]);
+            shell(&script, &variables, programs.path())
+        };
+        for handled in [format!("{hex}\n"), format!("{hex}\r\n"), format!(" {hex} "), hex.to_uppercase()] {
+            let good = run(&handled);
+            assert_eq!((good.code, good.last().starts_with("succeeded")), (0, true), "{ci}: {handled:?}: {good:?}");
+        }
+        let (cut, odd) = (&hex[..20], &hex[1..]);
+        for refused in ["", "\n", &text, &format!("{text}\n"), cut, odd, &format!("0x{hex}"), "${WINDLASS_KEY_HEX}"] {
+            let bad = run(refused);
+            assert_eq!(bad.code, 1, "{ci}: {refused:?}: {bad:?}");
+            assert!(bad.err.contains("WINDLASS_KEY_HEX is not a key in hex digits"), "{ci}: {refused:?}: {bad:?}");
+            let secret = refused.trim();
+            let printed = [&bad.out, &bad.err].iter().any(|said| secret.len() > 4 && said.contains(secret));
+            assert!(!printed || secret.starts_with('$'), "{ci}: {refused:?}: {bad:?}");
+        }
+    }
+}
+
 /// The same as another attempt, with an image that does not work.
 fn failing(script: &str, variables: &[(&str, &str)], programs: &Path) -> Done {
     let variables: Vec<(&str, String)> = variables.iter().map(|(name, value)| (*name, attempt(name, value))).collect();
