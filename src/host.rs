@@ -18,11 +18,13 @@ mod driver;
 mod exec;
 mod health;
 mod impostors;
+mod leftovers;
 mod lifecycle;
 mod pins;
 mod probe;
 mod quadlet;
 mod resources;
+mod runs;
 mod select;
 mod snapshot;
 mod surroundings;
@@ -252,6 +254,16 @@ impl HostError {
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::EngineDisturbed { .. } | Self::EngineAway { .. } | Self::RegistryAway { .. })
+    }
+
+    /// Whether trying again may help where the alternative is a service that is down. What a program of the project's
+    /// own or a unit said is its answer, and a target that is configured wrongly does not change by itself.
+    #[must_use]
+    pub const fn is_worth_insisting(&self) -> bool {
+        match self {
+            Self::Engine { .. } | Self::Compose { .. } | Self::Pull { .. } | Self::Unhealthy { .. } => true,
+            _ => self.is_passing(),
+        }
     }
 
     /// What the containers said last, where that is known.

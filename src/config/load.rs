@@ -81,11 +81,11 @@ pub(super) fn load(
     });
 
     let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
+    let state_dir = absolute(base("state_dir"), &host.state_dir, &mut problems);
     let settings = Settings {
         listen: host.listen.0,
         metrics_listen: host.metrics_listen.map(|address| address.0),
         socket: absolute(base("socket"), &host.socket, &mut problems),
-        state_dir: absolute(base("state_dir"), &host.state_dir, &mut problems),
         concurrency: host.concurrency.0,
         drain_timeout: host.drain_timeout.0,
         limits: Limits {
@@ -95,7 +95,13 @@ pub(super) fn load(
             header_timeout: host.limits.header_timeout.0,
             body_timeout: host.limits.body_timeout.0,
         },
-        machine: MachineSettings { docker_host: host.engine.host.map(|host| host.0), registries, docker_config: None },
+        machine: MachineSettings {
+            docker_host: host.engine.host.map(|host| host.0),
+            registries,
+            docker_config: None,
+            runs: Some(state_dir.join("runs")),
+        },
+        state_dir,
         docker_puller,
         projects,
         files,

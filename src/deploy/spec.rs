@@ -8,6 +8,9 @@ use wildmatch::WildMatch;
 
 use crate::model::{ImageReference, ProjectName, Repository, UnitName};
 
+/// The default grace period of a container is 10 s, and some have a longer one.
+const LEAST_TIME_BACK: Duration = Duration::from_secs(120);
+
 /// One project of this host, as its file means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectSpec {
@@ -207,7 +210,14 @@ impl ProjectSpec {
     pub fn longest(&self) -> Duration {
         let Lifecycle { after, on_failure, .. } = &self.lifecycle;
         let last = [after, on_failure].into_iter().flatten().map(|command| command.deadline).max();
-        self.timeout * 2 + last.unwrap_or_default()
+        self.timeout + self.time_back() + last.unwrap_or_default()
+    }
+
+    /// How long putting back what ran before may take: as long as the way forward, and never less than a stubborn
+    /// container needs to be stopped and another one to come up.
+    #[must_use]
+    pub fn time_back(&self) -> Duration {
+        self.timeout.max(LEAST_TIME_BACK)
     }
 
     /// Whether `image` may be deployed here.

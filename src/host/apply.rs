@@ -7,13 +7,15 @@ use tokio::time::{Instant, sleep};
 use super::compose::{ComposeCommand, Model, ModelService};
 use super::container::{ContainerFacts, State};
 use super::credentials::Vault;
-use super::dependencies::{Needed, Readiness, missing, readiness};
+use super::dependencies::{Needed, Readiness, missing, one_shots_first, readiness};
 use super::docker::Engine;
+use super::leftovers;
+use super::runs::Runs;
 use super::watch::{LOG_LINES, WITNESSES};
 use super::{HostError, Narrator};
 use crate::deploy::event::Evidence;
 use crate::lanes::Lease;
-use crate::model::ImageReference;
+use crate::model::{ImageReference, ProjectName};
 
 /// Between two looks at a service that others wait for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -21,12 +23,26 @@ const LOOK: Duration = Duration::from_millis(100);
 const DWELLERS_FIRST: &str = "has dependent containers which must be removed before it";
 /// And for one that a restart policy has started again between Compose's stopping and removing it.
 const UP_AGAIN: &str = "cannot be removed without force";
+/// What the engine says while another one, or an earlier Compose, is at work on the same containers.
+const PASSING: [&str; 5] = [
+    "already in use by container",
+    "is already in progress",
+    "No such container",
+    "marked for removal",
+    "is not running",
+];
+/// How often Compose is called for one replacement, and after how long.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What it takes.
 pub(crate) struct Apply<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) compose: &'a ComposeCommand<'a>,
     pub(crate) vault: &'a Vault,
+    pub(crate) runs: &'a Runs,
+    /// The windlass project.
+    pub(crate) project: &'a ProjectName,
     /// For all of it.
     pub(crate) limit: Duration,
     pub(crate) narrator: &'a Narrator,
@@ -36,13 +52,19 @@ impl Apply<'_> {
     /// Brings up what `services` need and is not there, then the services themselves. A container whose image and
     /// configuration did not change is left as it is.
     pub(crate) async fn services(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+        self.clear(model, services).await?;
         let before = self.engine.containers(&model.name).await?;
         for needed in missing(model, &before, services) {
             self.bring_up(model, &needed).await?;
         }
+        let (first, rest) = one_shots_first(model, services);
         let applied = async {
-            self.replace(&scales(model, &before, services), model, &before, services).await?;
-            self.rejoin(model, &before, services).await
+            for needed in &first {
+                self.run_to_its_end(model, &before, needed).await?;
+            }
+            self.replace(&scales(model, &before, &rest), model, &before, &rest).await?;
+            self.recreate_what_is_not_pinned(model, &rest).await?;
+            self.rejoin(model, &before, &rest).await
         };
         match applied.await {
             Err(error @ HostError::Compose { .. }) => Err(self.explain(error, model, services).await),
@@ -50,9 +72,25 @@ impl Apply<'_> {
         }
     }
 
-    /// Has Compose replace the services' containers. Where an earlier Compose was killed in the middle of that, the
-    /// half-made container that it left behind gets in the way of its like. And Podman removes no container in whose
-    /// namespaces others live, and none that restarts in a loop faster than Compose can remove it.
+    async fn up(&self, options: &[String], services: &[String]) -> Result<(), HostError> {
+        self.compose.up(options, services, self.limit, self.runs.begin(self.project), self.narrator).await
+    }
+
+    async fn clear(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+        leftovers::clear(self.engine, model, services, self.narrator).await
+    }
+
+    /// Runs a service that ends by itself and that others of this release wait for, while they are still what they were.
+    async fn run_to_its_end(&self, model: &Model, before: &[ContainerFacts], needed: &Needed) -> Result<(), HostError> {
+        let service = std::slice::from_ref(&needed.service);
+        self.narrator.say(&format!("running {} before the services that wait for it", needed.service));
+        self.replace(&[], model, before, service).await?;
+        self.until_ready(model, needed).await
+    }
+
+    /// Has Compose replace the services' containers. What passes by itself is tried again: a removal that is under way,
+    /// a name that another Compose holds for a moment. Podman removes no container in whose namespaces others live, and
+    /// none that restarts in a loop faster than Compose can remove it.
     async fn replace(
         &self,
         options: &[String],
@@ -60,29 +98,80 @@ impl Apply<'_> {
         before: &[ContainerFacts],
         services: &[String],
     ) -> Result<(), HostError> {
-        let result = self.compose.up(options, services, self.limit, self.narrator).await;
-        let Err(HostError::Compose { reason, .. }) = &result else { return result };
-        let containers = self.engine.containers_of(&model.name, services).await?;
-        let in_the_way = if is_in_its_own_way(reason, before) {
-            Vec::new()
-        } else if reason.contains(DWELLERS_FIRST) {
-            let dwellers: Vec<String> =
-                services.iter().flat_map(|host| dwellers(model, before, services, host)).collect();
-            self.engine.containers_of(&model.name, &dwellers).await?
-        } else if reason.contains(UP_AGAIN) {
-            containers.iter().filter(|container| reason.contains(&container.id)).cloned().collect()
-        } else {
-            return result;
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            let result = self.up(options, services).await;
+            let Err(HostError::Compose { reason, .. }) = &result else { return result };
+            if attempts.next().is_none() {
+                return result;
+            }
+            let in_the_way = if reason.contains(DWELLERS_FIRST) {
+                let dwellers: Vec<String> =
+                    services.iter().flat_map(|host| dwellers(model, before, services, host)).collect();
+                self.engine.containers_of(&model.name, &dwellers).await?
+            } else if reason.contains(UP_AGAIN) {
+                let containers = self.engine.containers_of(&model.name, services).await?;
+                containers.into_iter().filter(|container| reason.contains(&container.id)).collect()
+            } else if PASSING.iter().any(|words| reason.contains(words)) {
+                self.narrator.say(&format!("{reason}; trying again"));
+                sleep(PAUSE).await;
+                Vec::new()
+            } else {
+                return result;
+            };
+            self.clear(model, services).await?;
+            for container in &in_the_way {
+                self.narrator.say(&format!("removing {}, which is in the way of the replacement", container.name));
+                self.engine.remove_container(container).await?;
+            }
+        }
+    }
+
+    /// Replaces once more what was not made from the pinned image. Compose goes by labels that it wrote on a container,
+    /// and one that was interrupted may have written what was not so; the engine knows what a container was made from.
+    async fn recreate_what_is_not_pinned(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+        let mut containers = self.engine.containers_of(&model.name, services).await?;
+        if !leftovers::leftovers(model, &containers).is_empty() {
+            // The engine ended a call late whose Compose was gone.
+            self.clear(model, services).await?;
+            self.up(&[], services).await?;
+            containers = self.engine.containers_of(&model.name, services).await?;
+        }
+        let mut others = Vec::new();
+        for service in services {
+            let own = containers.iter().filter(|container| container.service == *service);
+            if !self.are_pinned(model, service, own).await? {
+                others.push(service.clone());
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        self.narrator.say(&format!("{} was not made from the pinned image: replacing it again", others.join(", ")));
+        self.up(&["--force-recreate".to_owned()], &others).await
+    }
+
+    /// Whether all these containers of `service` were made from what the files' reference is on this host.
+    async fn are_pinned(
+        &self,
+        model: &Model,
+        service: &str,
+        containers: impl Iterator<Item = &ContainerFacts> + Send,
+    ) -> Result<bool, HostError> {
+        let image = model.services.get(service).and_then(|service| service.image.as_deref());
+        let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) else {
+            return Ok(true);
         };
-        for container in left_over(&containers) {
-            self.narrator.say(&format!("removing {}, which an interrupted replacement left behind", container.name));
-            self.engine.remove_container(container).await?;
+        let Some(pinned) = self.engine.image(&reference.to_string()).await? else { return Ok(true) };
+        for container in containers {
+            // An image may have several ids where the engine keeps one for each platform.
+            let is_pinned = container.image_id == pinned.id.as_str()
+                || self.engine.image(&container.image_id).await?.is_some_and(|image| image.id == pinned.id);
+            if !is_pinned {
+                return Ok(false);
+            }
         }
-        for container in &in_the_way {
-            self.narrator.say(&format!("removing {}, which is in the way of the replacement", container.name));
-            self.engine.remove_container(container).await?;
-        }
-        self.compose.up(options, services, self.limit, self.narrator).await
+        Ok(true)
     }
 
     /// What Compose says when a container does not come up is seldom why. The container knows.
@@ -98,7 +187,10 @@ impl Apply<'_> {
         // One that was never started waited for another one that failed.
         broken.sort_by_key(|container| container.state == State::Created && container.error.is_empty());
         let Some(first) = broken.first() else { return error };
-        let reason = format!("{error}; {} is {}", first.name, first.state_words());
+        let said = error.to_string();
+        let is_told = !first.error.is_empty() && said.contains(&first.error);
+        let words = if is_told { first.state_word() } else { first.state_words() };
+        let reason = format!("{said}; {} is {words}", first.name);
         HostError::Unhealthy { reason, evidence: self.evidence(&broken).await }
     }
 
@@ -118,9 +210,12 @@ impl Apply<'_> {
         if let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) {
             self.have_image(&reference).await?;
         }
-        let only_what_is_missing = ["--no-recreate".to_owned()];
-        self.compose.up(&only_what_is_missing, std::slice::from_ref(service), self.limit, self.narrator).await?;
+        self.up(&["--no-recreate".to_owned()], std::slice::from_ref(service)).await?;
+        self.until_ready(model, needed).await
+    }
 
+    async fn until_ready(&self, model: &Model, needed: &Needed) -> Result<(), HostError> {
+        let service = &needed.service;
         let begun = Instant::now();
         loop {
             let containers = self.engine.containers_of(&model.name, std::slice::from_ref(service)).await?;
@@ -170,8 +265,7 @@ impl Apply<'_> {
         if cut_off.is_empty() {
             return Ok(());
         }
-        let anew = ["--force-recreate".to_owned()];
-        self.compose.up(&anew, &cut_off, self.limit, self.narrator).await
+        self.up(&["--force-recreate".to_owned()], &cut_off).await
     }
 }
 
@@ -181,26 +275,6 @@ fn dwellers(model: &Model, containers: &[ContainerFacts], moved: &[String], host
     let lives_there =
         |(name, service): &(&String, &ModelService)| service.lives_in(host) && !moved.contains(name) && is_there(name);
     model.services.iter().filter(lives_there).map(|(name, _)| name.clone()).collect()
-}
-
-/// What Compose calls a container that is to take the place of the one with this id, until it has taken it: these, and
-/// its name.
-fn successor_prefix(id: &str) -> String {
-    format!("{}_", id.get(..12).unwrap_or(id))
-}
-
-/// Whether Compose failed because the name of a successor is taken.
-fn is_in_its_own_way(reason: &str, containers: &[ContainerFacts]) -> bool {
-    reason.contains("already in use")
-        && containers.iter().any(|container| reason.contains(&format!("/{}", successor_prefix(&container.id))))
-}
-
-/// Containers that were made to take another one's place and never started, while that other one is still there.
-fn left_over(containers: &[ContainerFacts]) -> impl Iterator<Item = &ContainerFacts> {
-    containers.iter().filter(|container| {
-        container.state == State::Created
-            && containers.iter().any(|other| container.name.starts_with(&successor_prefix(&other.id)))
-    })
 }
 
 /// `--scale` for services that somebody has scaled up by hand beyond what the files say: a release does not shrink them.
@@ -249,31 +323,6 @@ mod tests {
     use super::super::compose::tests::model;
     use super::super::container::tests::container;
     use super::*;
-
-    #[test]
-    fn what_was_made_to_take_a_place_that_is_still_taken_is_left_over() {
-        let named = |id: &str, name: &str, state| ContainerFacts {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            state,
-            ..container("web")
-        };
-        let old = named("8fc34fcda572aa08b000", "shop-web-1", State::Running);
-        let half = named("aa08b000f9df8fc34fcd", "8fc34fcda572_shop-web-1", State::Created);
-        let names = |containers: &[ContainerFacts]| {
-            left_over(containers).map(|container| container.name.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(names(&[old.clone(), half.clone()]), ["8fc34fcda572_shop-web-1"]);
-        assert!(names(std::slice::from_ref(&half)).is_empty(), "it is all that there is");
-        let taken = ContainerFacts { state: State::Running, ..half };
-        assert!(names(&[old.clone(), taken]).is_empty(), "it works");
-        assert!(names(&[old.clone(), named("b", "shop_web_1", State::Created)]).is_empty(), "an ordinary name");
-
-        let conflict =
-            "Conflict. The container name \"/8fc34fcda572_shop-web-1\" is already in use by container \"aa\".";
-        assert!(is_in_its_own_way(conflict, std::slice::from_ref(&old)));
-        assert!(!is_in_its_own_way(&conflict.replace("8fc34fcda572_", ""), &[old]), "somebody else's container");
-    }
 
     #[test]
     fn who_lives_with_a_service_and_stays_behind_is_known() {

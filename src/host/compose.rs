@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::docker::is_about_an_image_that_comes_or_goes;
 use super::exec::{ExecError, Output, Run};
+use super::runs::Record;
 use super::{HostError, Narrator};
 use crate::deploy::spec::Compose;
 
@@ -56,6 +57,7 @@ pub(crate) struct ModelService {
     pub(crate) image: Option<String>,
     /// Compose writes into this what follows from other settings, such as `network_mode: service:x`, as well.
     pub(crate) depends_on: BTreeMap<String, Dependency>,
+    container_name: Option<String>,
     scale: Option<u32>,
     deploy: Option<Deploy>,
     network_mode: Option<String>,
@@ -129,6 +131,11 @@ impl ModelService {
         self.scale.or_else(|| self.deploy.as_ref()?.replicas).unwrap_or(1)
     }
 
+    /// The name that the files choose for its container, if they do.
+    pub(crate) fn container_name(&self) -> Option<&str> {
+        self.container_name.as_deref()
+    }
+
     /// Whether it lives in a namespace of `other`, and so is cut off when that one's container is replaced.
     pub(crate) fn lives_in(&self, other: &str) -> bool {
         [&self.network_mode, &self.pid, &self.ipc]
@@ -141,7 +148,7 @@ impl ModelService {
 impl ComposeCommand<'_> {
     /// What Compose makes of the files.
     pub(crate) async fn config(&self) -> Result<Model, HostError> {
-        let output = self.run("config", &["config", "--format", "json"], READING, None).await?;
+        let output = self.run("config", &["config", "--format", "json"], READING, None, None).await?;
         if output.stdout.is_cut() {
             return Err(failed("config", "its output is larger than 16 MiB"));
         }
@@ -154,6 +161,7 @@ impl ComposeCommand<'_> {
         options: &[String],
         services: &[String],
         limit: Duration,
+        record: Option<Record>,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
         let mut arguments = vec!["up", "--detach", "--no-deps", "--no-build", "--pull", "never"];
@@ -161,7 +169,7 @@ impl ComposeCommand<'_> {
         // What follows are services, whatever they are called.
         arguments.push("--");
         arguments.extend(services.iter().map(String::as_str));
-        self.run("up", &arguments, limit, Some(narrator)).await.map(|_| ())
+        self.run("up", &arguments, limit, record, Some(narrator)).await.map(|_| ())
     }
 
     async fn run(
@@ -169,6 +177,7 @@ impl ComposeCommand<'_> {
         command: &'static str,
         arguments: &[&str],
         deadline: Duration,
+        record: Option<Record>,
         narrator: Option<&Narrator>,
     ) -> Result<Output, HostError> {
         let arguments = self.arguments(arguments);
@@ -178,7 +187,7 @@ impl ComposeCommand<'_> {
         }
         let say = |line: &str| {
             if let Some(narrator) = narrator {
-                narrator.say(line);
+                narrator.say(remark(line).as_deref().unwrap_or(line));
             }
         };
         let run = Run {
@@ -190,6 +199,7 @@ impl ComposeCommand<'_> {
             deadline,
             keep: LARGEST,
             on_line: narrator.is_some().then_some(&say),
+            record,
         };
         let output = run.output().await.map_err(|error| match error {
             ExecError::NotFound { .. } => {
@@ -248,18 +258,10 @@ fn refused(command: &'static str, status: ExitStatus, said: String) -> HostError
     failed(command, &if said.is_empty() { code } else { said })
 }
 
-/// The last lines of what Compose said, without its progress.
+/// The last lines of what Compose said, without its progress and its warnings: the cause, once.
 fn essence(said: &str) -> String {
-    let is_progress = |line: &str| {
-        let mut words = line.split_whitespace();
-        let first = words.next().unwrap_or_default();
-        let kind = matches!(first, "Container" | "Network" | "Volume" | "Image" | "Service");
-        let state = words.nth(1).unwrap_or_default();
-        // `Container shop-api-1  Recreated`, but not `Container shop-api-1 Error: …`.
-        kind && words.next().is_none() && state.ends_with(['d', 'g', 'e', 'y'])
-    };
-    let mut lines: Vec<&str> =
-        said.lines().map(str::trim).filter(|line| !line.is_empty() && !is_progress(line)).collect();
+    let says_why = |line: &&str| !line.is_empty() && !is_progress(line) && remark(line).is_none();
+    let mut lines: Vec<&str> = said.lines().map(str::trim).filter(says_why).collect();
     // It says some things twice: of the container, and in the end.
     if let Some(last) = lines.last().copied() {
         let count = lines.len();
@@ -270,6 +272,21 @@ fn essence(said: &str) -> String {
         });
     }
     lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("; ")
+}
+
+/// Whether a line is of the form `Container shop-api-1  Recreated`, and not `Container shop-api-1  Error: …`.
+fn is_progress(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    matches!(words.as_slice(), ["Container" | "Network" | "Volume" | "Image" | "Service", _, state]
+        if state.bytes().all(|byte| byte.is_ascii_alphabetic()))
+}
+
+/// What a line of Compose's own log remarks: `time="…" level=warning msg="…"` is `warning: …`.
+fn remark(line: &str) -> Option<String> {
+    let (_, rest) = line.strip_prefix("time=")?.split_once(" level=")?;
+    let (level, message) = rest.split_once(" msg=")?;
+    let is_remark = matches!(level, "warning" | "info" | "debug" | "trace");
+    is_remark.then(|| format!("{level}: {}", message.trim_matches('"').replace("\\\"", "\"")))
 }
 
 #[cfg(test)]
@@ -344,6 +361,15 @@ pub(crate) mod tests {
         let expected = "Container shop-api-1  Error response from daemon: no; \
             service \"migrate\" didn't complete successfully: exit 7";
         assert_eq!(essence(said), expected);
+    }
+
+    #[test]
+    fn warnings_and_progress_are_no_reasons() {
+        let warning = "time=\"2026-11-26T01:00:00Z\" level=warning msg=\"The \\\"TAG\\\" variable is not set.\"";
+        let said = format!("{warning}\n Container shop-api-1  Restart\nError response from daemon: no\n");
+        assert_eq!(essence(&said), "Error response from daemon: no");
+        assert_eq!(remark(warning).as_deref(), Some("warning: The \"TAG\" variable is not set."));
+        assert_eq!(remark("time=\"x\" level=error msg=\"no\""), None);
     }
 
     #[tokio::test]

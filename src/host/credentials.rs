@@ -195,6 +195,7 @@ async fn ask_helper(helper: &str, host: &str, environment: &[(&'static str, Stri
         deadline: HELPER,
         keep: LONGEST,
         on_line: None,
+        record: None,
     };
     let output = match run.output().await {
         Ok(output) => output,

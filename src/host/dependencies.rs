@@ -31,6 +31,33 @@ pub(crate) fn missing(model: &Model, containers: &[ContainerFacts], services: &[
     order.into_iter().filter_map(|service| Some(Needed { conditions: found.remove(&service)?, service })).collect()
 }
 
+/// Those of `services` that end by themselves, that others of them wait for, and that need none of the others: these
+/// are run before anything is replaced. In the order in which they must run, and then the rest.
+pub(crate) fn one_shots_first(model: &Model, services: &[String]) -> (Vec<Needed>, Vec<String>) {
+    let is_awaited = |name: &String| {
+        let others = services.iter().filter_map(|service| model.services.get(service));
+        others
+            .filter_map(|service| service.depends_on.get(name))
+            .any(|dependency| dependency.condition == Condition::Completed)
+    };
+    let (mut first, mut rest): (Vec<String>, Vec<String>) = services.iter().cloned().partition(is_awaited);
+    // What needs one of the rest must come after it, and so must what needs that in turn.
+    let needs = |name: &String, of: &[String]| {
+        model.services.get(name).is_some_and(|service| service.depends_on.keys().any(|other| of.contains(other)))
+    };
+    while let Some(at) = first.iter().position(|name| needs(name, &rest)) {
+        rest.push(first.remove(at));
+    }
+    let mut ordered: Vec<String> = Vec::new();
+    while let Some(at) = first.iter().position(|name| !needs(name, &first)) {
+        ordered.push(first.remove(at));
+    }
+    // A circle, which Compose refuses by itself.
+    rest.append(&mut first);
+    let completed = |service| Needed { service, conditions: [Condition::Completed].into() };
+    (ordered.into_iter().map(completed).collect(), rest)
+}
+
 struct Search<'a> {
     model: &'a Model,
     containers: &'a [ContainerFacts],
@@ -137,6 +164,28 @@ mod tests {
         assert_eq!(missing_of(&[done], &["api"]), ["db {Healthy}"]);
         let stopped = ContainerFacts { state: State::Exited, exit_code: 0, ..container("db") };
         assert_eq!(missing_of(&[stopped], &["migrate"]), ["db {Started}"]);
+    }
+
+    #[test]
+    fn a_one_shot_that_others_wait_for_runs_before_anything_is_replaced() {
+        let model = model(
+            r#"{"name":"shop","services":{
+            "web":{"depends_on":{"migrate":{"condition":"service_completed_successfully"},
+                "seed":{"condition":"service_completed_successfully"},"cache":{"condition":"service_started"}}},
+            "migrate":{"depends_on":{"prepare":{"condition":"service_completed_successfully"}}},
+            "seed":{"depends_on":{"api":{"condition":"service_started"}}},
+            "prepare":{},"api":{},"cache":{},"report":{}}}"#,
+        );
+        let split = |services: &[&str]| {
+            let services: Vec<String> = services.iter().map(|service| (*service).to_owned()).collect();
+            let (first, rest) = one_shots_first(&model, &services);
+            (first.into_iter().map(|needed| needed.service).collect::<Vec<_>>().join(" "), rest.join(" "))
+        };
+        let both = |first: &str, rest: &str| (first.to_owned(), rest.to_owned());
+        assert_eq!(split(&["web", "migrate"]), both("migrate", "web"));
+        assert_eq!(split(&["migrate", "prepare", "web"]), both("prepare migrate", "web"));
+        assert_eq!(split(&["web", "seed", "api"]), both("", "web api seed"), "it needs what is replaced");
+        assert_eq!(split(&["migrate", "cache"]), both("", "migrate cache"), "nobody of these waits for it");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::runs::Record;
+
 /// What is taken over from windlass's own environment: what the Docker client and credential helpers need to find
 /// their way, and nothing of what a service manager or a caller put there.
 const INHERITED: [&str; 16] = [
@@ -52,6 +54,8 @@ pub(crate) struct Run<'a> {
     pub(crate) keep: usize,
     /// Is told each line of both streams as it comes.
     pub(crate) on_line: Option<&'a (dyn Fn(&str) + Send + Sync)>,
+    /// Kept when the run is given up: only then may something of it be left.
+    pub(crate) record: Option<Record>,
 }
 
 /// What a program did.
@@ -90,10 +94,22 @@ fn said(tail: &str) -> String {
 
 impl Run<'_> {
     /// Runs it to its end. Ends it, and all that it started, when the deadline passes or the future is dropped.
-    pub(crate) async fn output(self) -> Result<Output, ExecError> {
+    pub(crate) async fn output(mut self) -> Result<Output, ExecError> {
+        let record = self.record.take();
         let failed =
             |error: io::Error| ExecError::Failed { program: self.program.to_owned(), reason: error.to_string() };
-        let mut child = self.command().spawn().map_err(|error| self.not_started(&error))?;
+        let mut command = self.command();
+        command.envs(record.as_ref().map(Record::variable));
+        let spawned = command.spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                if let Some(record) = record {
+                    record.erase();
+                }
+                return Err(self.not_started(&error));
+            }
+        };
         let mut group = Group(child.id());
 
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -132,6 +148,9 @@ impl Run<'_> {
             });
         };
         group.0 = None;
+        if let Some(record) = record {
+            record.erase();
+        }
         Ok(Output { status: status.map_err(failed)?, stdout: out, stderr: err })
     }
 
@@ -290,6 +309,7 @@ mod tests {
             deadline: Duration::from_secs(20),
             keep: 1000,
             on_line: None,
+            record: None,
         }
     }
 

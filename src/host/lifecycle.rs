@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exec::{ExecError, Output, Run};
+use super::runs::Runs;
 use super::survey::Finding;
 use super::{End, HostError, Narrator};
 use crate::deploy::event::Outcome;
@@ -21,32 +22,28 @@ const LONGEST_REASON: usize = 1000;
 /// Of what it says, so many lines are written down.
 const TOLD_LINES: usize = 1000;
 
+/// For which deployment a program is run, and where.
+pub(crate) struct Context<'a> {
+    pub(crate) lease: &'a Lease,
+    pub(crate) directory: &'a Path,
+    pub(crate) runs: &'a Runs,
+    pub(crate) narrator: &'a Narrator,
+}
+
 /// What a program is told, all of it in its environment. Its names are part of what windlass promises.
 pub(crate) type Told = Vec<(&'static str, String)>;
 
 /// Runs the command that comes before anything is touched, where there is one.
-pub(crate) async fn before(
-    lifecycle: &Lifecycle,
-    lease: &Lease,
-    change: &Change,
-    directory: &Path,
-    narrator: &Narrator,
-) -> Result<(), HostError> {
+pub(crate) async fn before(lifecycle: &Lifecycle, change: &Change, context: &Context<'_>) -> Result<(), HostError> {
     match &lifecycle.before {
-        Some(command) => run(command, &told(lease, change), directory, narrator).await,
+        Some(command) => run(command, &told(context.lease, change), context).await,
         // The configuration has changed since this was planned.
         None => Ok(()),
     }
 }
 
 /// Runs the command for such an end, where there is one.
-pub(crate) async fn conclude(
-    lifecycle: &Lifecycle,
-    lease: &Lease,
-    end: &End,
-    directory: &Path,
-    narrator: &Narrator,
-) -> Result<(), HostError> {
+pub(crate) async fn conclude(lifecycle: &Lifecycle, end: &End, context: &Context<'_>) -> Result<(), HostError> {
     let command = match end.outcome {
         Outcome::Succeeded => &lifecycle.after,
         Outcome::Abandoned | Outcome::RolledBack | Outcome::RollbackFailed => &lifecycle.on_failure,
@@ -54,12 +51,12 @@ pub(crate) async fn conclude(
         Outcome::Superseded | Outcome::Cancelled => &None,
     };
     let Some(command) = command else { return Ok(()) };
-    let mut told = told(lease, &end.change);
+    let mut told = told(context.lease, &end.change);
     told.push(("WINDLASS_OUTCOME", end.outcome.to_string()));
     if let Some(reason) = &end.reason {
         told.push(("WINDLASS_REASON", one_line(reason, LONGEST_REASON)));
     }
-    run(command, &told, directory, narrator).await
+    run(command, &told, context).await
 }
 
 /// What every program is told of a deployment.
@@ -85,25 +82,25 @@ pub(crate) fn told(lease: &Lease, change: &Change) -> Told {
 pub(crate) async fn run(
     command: &CommandLine,
     told: &[(&'static str, String)],
-    directory: &Path,
-    narrator: &Narrator,
+    context: &Context<'_>,
 ) -> Result<(), HostError> {
     let Some((program, arguments)) = command.words.split_first() else { return Ok(()) };
     let count = AtomicUsize::new(0);
     let say = |line: &str| match count.fetch_add(1, Ordering::Relaxed) {
-        0..TOLD_LINES => narrator.say(line),
-        TOLD_LINES => narrator.say("(it says more, which is not written down)"),
+        0..TOLD_LINES => context.narrator.say(line),
+        TOLD_LINES => context.narrator.say("(it says more, which is not written down)"),
         _ => {}
     };
     let run = Run {
         program,
         arguments,
-        directory: Some(directory),
+        directory: Some(context.directory),
         environment: told,
         input: None,
         deadline: command.deadline,
         keep: KEPT,
         on_line: Some(&say),
+        record: context.runs.begin(context.lease.project()),
     };
     let failed = |reason: String| HostError::Command { program: program.clone(), reason };
     let output = run.output().await.map_err(|error| match error {
@@ -207,7 +204,9 @@ pub(crate) mod tests {
 
     async fn ran(command: &CommandLine, told: &Told) -> (Result<(), String>, Vec<String>) {
         let (narrator, mut remarks) = Narrator::new();
-        let result = run(command, told, Path::new("/"), &narrator).await.map_err(|error| error.to_string());
+        let (lease, runs) = (lease().await, Runs::new(None));
+        let context = Context { lease: &lease, directory: Path::new("/"), runs: &runs, narrator: &narrator };
+        let result = run(command, told, &context).await.map_err(|error| error.to_string());
         drop(narrator);
         let mut lines = Vec::new();
         while let Some(super::super::Remark::Line(line)) = remarks.recv().await {
@@ -272,6 +271,8 @@ pub(crate) mod tests {
     async fn each_end_has_its_command_and_what_somebody_wanted_has_none() {
         let directory = tempfile::tempdir().unwrap();
         let (lease, (narrator, _remarks)) = (lease().await, Narrator::new());
+        let runs = Runs::new(None);
+        let context = Context { lease: &lease, directory: directory.path(), runs: &runs, narrator: &narrator };
         let says = |word: &str| Some(shell(&format!("echo {word} $WINDLASS_OUTCOME \"$WINDLASS_REASON\" >> said"), 10));
         let lifecycle = Lifecycle { before: None, after: says("after"), on_failure: says("failed") };
         for (outcome, reason) in [
@@ -283,7 +284,7 @@ pub(crate) mod tests {
             (Outcome::Superseded, None),
         ] {
             let end = End { outcome, reason: reason.map(str::to_owned), change: change() };
-            conclude(&lifecycle, &lease, &end, directory.path(), &narrator).await.unwrap();
+            conclude(&lifecycle, &end, &context).await.unwrap();
         }
         let said = std::fs::read_to_string(directory.path().join("said")).unwrap();
         insta::assert_snapshot!(said.replace(" \n", "\n"), @r"

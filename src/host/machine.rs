@@ -14,9 +14,11 @@ use super::driver::Driver;
 use super::driver::command::CommandDriver;
 use super::driver::compose::{ComposeDriver, Memory};
 use super::driver::systemd::SystemdDriver;
+use super::lifecycle::{self, Context};
 use super::record::ImageRecord;
+use super::runs::Runs;
 use super::survey::{EngineVersion, Finding};
-use super::{End, Host, HostError, Narrator, lifecycle};
+use super::{End, Host, HostError, Narrator};
 use crate::deploy::plan::{Source, Step};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
@@ -36,6 +38,8 @@ pub struct MachineSettings {
     pub registries: BTreeMap<String, RegistryCredentials>,
     /// The directory of Docker's own `config.json`; else `$DOCKER_CONFIG`, else `~/.docker`.
     pub docker_config: Option<PathBuf>,
+    /// Where runs of programs are recorded, so that none outlives windlass; nowhere for one that changes nothing.
+    pub runs: Option<PathBuf>,
 }
 
 /// This machine.
@@ -45,6 +49,7 @@ pub struct Machine {
     vault: Vault,
     docker_config: Option<PathBuf>,
     memory: Memory,
+    runs: Runs,
 }
 
 impl Machine {
@@ -59,6 +64,7 @@ impl Machine {
             vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
             memory: Memory::default(),
+            runs: Runs::new(settings.runs),
         }
     }
 
@@ -101,12 +107,15 @@ impl Machine {
                 engine: &self.engine,
                 vault: &self.vault,
                 memory: &self.memory,
+                runs: &self.runs,
                 command: self.compose(compose),
                 spec,
                 compose,
             }),
             Target::Systemd(systemd) => Box::new(SystemdDriver { engine: &self.engine, spec, systemd }),
-            Target::Command(commands) => Box::new(CommandDriver { engine: &self.engine, spec, commands }),
+            Target::Command(commands) => {
+                Box::new(CommandDriver { engine: &self.engine, runs: &self.runs, spec, commands })
+            }
         }
     }
 
@@ -181,12 +190,14 @@ impl Host for Machine {
         step: &Step,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
+        self.runs.end_leftovers(lease.project(), narrator).await?;
         let driver = self.driver(spec);
         match step {
             Step::Pull { image } => self.pull(image, narrator).await,
             Step::Keep { images } => self.keep(lease.project(), images).await,
             Step::Before { change } => {
-                lifecycle::before(&spec.lifecycle, lease, change, driver.directory(), narrator).await
+                let context = Context { lease, directory: driver.directory(), runs: &self.runs, narrator };
+                lifecycle::before(&spec.lifecycle, change, &context).await
             }
             Step::Pin { reference, image } => driver.pin(reference, image).await,
             Step::Apply { services, change } => driver.apply(lease, services, change, narrator).await,
@@ -202,7 +213,10 @@ impl Host for Machine {
         end: &End,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
-        lifecycle::conclude(&spec.lifecycle, lease, end, self.driver(spec).directory(), narrator).await
+        self.runs.end_leftovers(lease.project(), narrator).await?;
+        let driver = self.driver(spec);
+        let context = Context { lease, directory: driver.directory(), runs: &self.runs, narrator };
+        lifecycle::conclude(&spec.lifecycle, end, &context).await
     }
 
     async fn retain(

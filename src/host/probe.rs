@@ -77,6 +77,7 @@ async fn command(words: &[String], directory: &Path) -> Result<(), String> {
         deadline: TRY,
         keep: 4096,
         on_line: None,
+        record: None,
     };
     let output = run.output().await.map_err(|error| error.to_string())?;
     if output.status.success() {

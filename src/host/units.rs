@@ -220,6 +220,7 @@ async fn journal(unit: &UnitName) -> Vec<String> {
         deadline: JOURNAL,
         keep: LOG_LINES * LONGEST_LINE,
         on_line: None,
+        record: None,
     };
     match run.output().await {
         Ok(output) if output.status.success() && !output.stdout.bytes().is_empty() => {

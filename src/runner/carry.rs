@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::guard::{Failure, Guard, insist};
+use super::guard::{Failure, Guard, Persistence, insist};
 use super::scribe::{Halt, Scribe};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Event, Outcome, Transfer};
@@ -139,12 +139,12 @@ impl Carrier {
     /// Carries out one step, writing down what is said meanwhile.
     async fn take_step(&mut self, number: usize, step: &Step) -> Result<(), Failure> {
         let (narrator, mut remarks) = Narrator::new();
-        let (patience, deadline) = (self.patience(), self.deadline);
+        let persistence = self.persistence(step);
         let guard = self.guard();
         let inner = Arc::clone(&self.inner);
         let Self { project, lease, scribe, .. } = self;
-        let performing = guard
-            .watch(insist(patience, deadline, &narrator, || inner.host.perform(lease, &project.spec, step, &narrator)));
+        let performing =
+            guard.watch(insist(persistence, &narrator, || inner.host.perform(lease, &project.spec, step, &narrator)));
         tokio::pin!(performing);
         let mut pending: Option<Transfer> = None;
         let mut next_progress = Instant::now();
@@ -192,9 +192,9 @@ impl Carrier {
         self.scribe.write(Event::RollingBack { cause, plan }).await
     }
 
-    /// Puts back what ran before. It has as much time as the way forward had, and nobody can cancel it.
+    /// Puts back what ran before. Nobody can cancel it.
     async fn go_back(&mut self) -> Result<(), Halt> {
-        self.deadline = Instant::now() + self.project.spec.timeout;
+        self.deadline = Instant::now() + self.project.spec.time_back();
         let claimed = if self.lease.is_claimed() { Ok(()) } else { self.claim().await.map(drop) };
         let result = match claimed {
             Err(halt @ Failure::Halt(_)) => Err(halt),
@@ -212,8 +212,11 @@ impl Carrier {
             }
             Err(failure) => {
                 let failed = failure.into_cause()?;
-                let reason =
-                    format!("{}; putting back what ran before failed too: {}", cause.reason(), failed.reason());
+                let reason = if failed.reason() == cause.reason() {
+                    format!("{}; putting back what ran before failed for the same reason", cause.reason())
+                } else {
+                    format!("{}; putting back what ran before failed too: {}", cause.reason(), failed.reason())
+                };
                 tracing::error!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), %reason, "rollback failed: a person is needed");
                 self.conclude(Outcome::RollbackFailed, Some(reason)).await
             }
@@ -305,13 +308,19 @@ impl Carrier {
     ) -> Result<T, Failure> {
         // Nobody is told of the attempts before there is a plan; the failure says it all.
         let (narrator, _) = Narrator::new();
-        let patience = self.patience();
-        self.guard().watch(insist(patience, self.deadline, &narrator, attempt)).await
+        let persistence = Persistence { patience: self.inner.patience, insistence: None, deadline: self.deadline };
+        self.guard().watch(insist(persistence, &narrator, attempt)).await
     }
 
-    /// A rollback is worth all the time there is: the alternative is a service that is down.
-    fn patience(&self) -> Duration {
-        if self.is_going_back() { self.project.spec.timeout } else { self.inner.patience }
+    /// A rollback is worth all the time there is: the alternative is a service that is down. That the release of before
+    /// does not become healthy is an answer, and asking again does not change it.
+    fn persistence(&self, step: &Step) -> Persistence {
+        let (patience, insistence) = match step {
+            _ if !self.is_going_back() => (self.inner.patience, None),
+            Step::AwaitHealthy { .. } => (self.project.spec.time_back(), None),
+            _ => (self.project.spec.time_back(), Some(self.inner.patience)),
+        };
+        Persistence { patience, insistence, deadline: self.deadline }
     }
 
     pub(super) fn guard(&self) -> Guard {
@@ -319,7 +328,7 @@ impl Carrier {
             inner: Arc::clone(&self.inner),
             withdrawn: (!self.is_going_back()).then(|| self.withdrawn.clone()),
             deadline: self.deadline,
-            timeout: self.project.spec.timeout,
+            timeout: if self.is_going_back() { self.project.spec.time_back() } else { self.project.spec.timeout },
         }
     }
 

@@ -94,11 +94,29 @@ async fn withdrawn(receiver: Option<watch::Receiver<Option<String>>>) -> String 
     std::future::pending().await
 }
 
-/// Tries again for as long as `patience` lasts while the engine or the registry does not answer, and not beyond
-/// `deadline`: what did not answer says more than that the time was over.
+/// What is tried again, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Persistence {
+    /// While the engine or the registry does not answer.
+    pub(super) patience: Duration,
+    /// While it fails otherwise, if it is worth that.
+    pub(super) insistence: Option<Duration>,
+    /// Not beyond this: what failed says more than that the time was over.
+    pub(super) deadline: Instant,
+}
+
+impl Persistence {
+    /// When to give up, for an error that came now for the first time.
+    fn until(&self, error: &HostError) -> Option<Instant> {
+        let time =
+            if error.is_passing() { self.patience } else { self.insistence.filter(|_| error.is_worth_insisting())? };
+        Some(self.deadline.min(Instant::now() + time))
+    }
+}
+
+/// Tries again, with growing pauses, for as long as it is worth it.
 pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
-    patience: Duration,
-    deadline: Instant,
+    persistence: Persistence,
     narrator: &Narrator,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, HostError> {
@@ -106,11 +124,11 @@ pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
     let mut until = None;
     loop {
         let error = match attempt().await {
-            Err(error) if error.is_passing() => error,
-            other => return other,
+            Err(error) => error,
+            done => return done,
         };
-        let until = *until.get_or_insert_with(|| deadline.min(Instant::now() + patience));
-        if Instant::now() + pause >= until {
+        let Some(limit) = persistence.until(&error) else { return Err(error) };
+        if Instant::now() + pause >= *until.get_or_insert(limit) {
             return Err(error);
         }
         narrator.say(&format!("{error}; trying again"));

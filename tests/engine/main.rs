@@ -17,6 +17,7 @@
 mod engine;
 mod hook;
 mod image;
+mod interrupted;
 mod program;
 mod proxy;
 mod registry;

@@ -113,6 +113,29 @@ fn a_one_shot_service_that_ends_well_is_healthy() {
 }
 
 #[test]
+fn a_migration_that_fails_leaves_the_service_that_waits_for_it_untouched() {
+    let mut site = Site::with(
+        "  web:\n    image: {repo}/app:live\n    depends_on: {migrate: {condition: service_completed_successfully}}\n  \
+         migrate:\n    image: {repo}/app:live\n    command: [/bin/sh, -c, \"! ls /bulk-*\"]\n",
+    );
+    let v1 = site.publish("app:v1", &Image::web("v1"));
+    // Its migration finds a file that it does not expect.
+    site.publish("app:v2", &Image::web("v2").with_megabytes(1));
+    site.start();
+    site.deploy("app:v1").succeeded();
+    let before = site.container("web");
+    let id = site.ask("app:v2");
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "rolled_back", "{deployment}");
+    assert!(deployment["reason"].as_str().unwrap().contains("migrate"), "{deployment}");
+    assert_eq!(site.container("web"), before, "its id, and when it was started, stay");
+    site.has(&v1);
+    let migrate = site.container("migrate").unwrap();
+    assert_eq!((migrate.state.as_str(), migrate.exit_code), ("exited", 0));
+    site.is_made_from(&migrate, &v1);
+}
+
+#[test]
 fn all_services_of_an_image_move_together_and_no_other_is_touched() {
     let mut site = Site::with(
         "  web:\n    image: {repo}/app:live\n  worker:\n    image: {repo}/app:live\n  \

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
-use bollard::query_parameters::{LogsOptions, RemoveContainerOptions, StopContainerOptions};
+use bollard::query_parameters::{LogsOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions};
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Deserializer};
@@ -170,15 +170,8 @@ impl Engine {
 
     /// Stops and removes a container, its named and anonymous volumes left alone.
     pub(crate) async fn remove_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
+        self.stop_container(container).await?;
         let id = container.id.as_str();
-        let patience = container.grace.unwrap_or(GRACE) + REMOVAL;
-        let stop = self.ask_patiently(patience, |docker| async move {
-            docker.stop_container(id, None::<StopContainerOptions>).await
-        });
-        match stop.await {
-            Ok(()) | Err(Refusal::Status(304 | 404, _)) => {}
-            Err(refusal) => return Err(refusal.during(&format!("stop {}", container.name))),
-        }
         // Its restart policy may have started it again.
         let options = RemoveContainerOptions { force: true, ..RemoveContainerOptions::default() };
         let removal = self.ask_patiently(REMOVAL, |docker| {
@@ -189,6 +182,45 @@ impl Engine {
             // 409: its removal is under way.
             Ok(()) | Err(Refusal::Status(404 | 409, _)) => Ok(()),
             Err(refusal) => Err(refusal.during(&format!("remove {}", container.name))),
+        }
+    }
+
+    /// Stops a container, and returns when it has stopped.
+    pub(crate) async fn stop_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
+        let id = container.id.as_str();
+        let patience = container.grace.unwrap_or(GRACE) + REMOVAL;
+        let stop = self.ask_patiently(patience, |docker| async move {
+            docker.stop_container(id, None::<StopContainerOptions>).await
+        });
+        match stop.await {
+            Ok(()) | Err(Refusal::Status(304 | 404, _)) => Ok(()),
+            Err(refusal) => Err(refusal.during(&format!("stop {}", container.name))),
+        }
+    }
+
+    /// Removes a container that was never started; one that was started in the meantime stays.
+    pub(crate) async fn remove_unstarted(&self, container: &ContainerFacts) -> Result<(), HostError> {
+        let id = container.id.as_str();
+        let asked = self.ask_patiently(REMOVAL, |docker| async move {
+            docker.remove_container(id, None::<RemoveContainerOptions>).await
+        });
+        match asked.await {
+            Ok(()) | Err(Refusal::Status(404 | 409, _)) => Ok(()),
+            Err(refusal) => Err(refusal.during(&format!("remove {}", container.name))),
+        }
+    }
+
+    /// Gives a container another name. Where another container has that name in the meantime, it keeps its own.
+    pub(crate) async fn rename_container(&self, container: &ContainerFacts, name: &str) -> Result<(), HostError> {
+        let id = container.id.as_str();
+        let options = RenameContainerOptions { name: name.to_owned() };
+        let asked = self.ask(|docker| {
+            let options = options.clone();
+            async move { docker.rename_container(id, options).await }
+        });
+        match asked.await {
+            Ok(()) | Err(Refusal::Status(404 | 409, _)) => Ok(()),
+            Err(refusal) => Err(refusal.during(&format!("rename {} to {name}", container.name))),
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Commands, ProjectSpec, Target};
 use crate::host::docker::Engine;
-use crate::host::lifecycle::{check, run, told};
+use crate::host::lifecycle::{Context, check, run, told};
+use crate::host::runs::Runs;
 use crate::host::survey::Finding;
 use crate::host::watch::{Look, Subject, Watch};
 use crate::host::{HostError, Narrator, pins};
@@ -21,6 +22,7 @@ use crate::model::{ImageReference, Repository};
 /// One project that has a program.
 pub(crate) struct CommandDriver<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) runs: &'a Runs,
     pub(crate) spec: &'a ProjectSpec,
     pub(crate) commands: &'a Commands,
 }
@@ -30,6 +32,10 @@ impl CommandDriver<'_> {
     fn service(&self) -> String {
         let program = self.commands.run.program();
         program.rsplit('/').next().unwrap_or(program).to_owned()
+    }
+
+    fn context<'a>(&'a self, lease: &'a Lease, narrator: &'a Narrator) -> Context<'a> {
+        Context { lease, directory: self.directory(), runs: self.runs, narrator }
     }
 
     fn references(&self, repositories: &[Repository]) -> Vec<ImageReference> {
@@ -77,7 +83,7 @@ impl Driver for CommandDriver<'_> {
         narrator: &Narrator,
     ) -> Result<(), HostError> {
         let back = self.commands.rollback.as_ref().filter(|_| change.back);
-        run(back.unwrap_or(&self.commands.run), &told(lease, change), self.directory(), narrator).await
+        run(back.unwrap_or(&self.commands.run), &told(lease, change), &self.context(lease, narrator)).await
     }
 
     async fn await_healthy(&self, _services: &[String], expected: &[Expected]) -> Result<(), HostError> {
@@ -102,7 +108,7 @@ impl Driver for CommandDriver<'_> {
         match &self.commands.rollback {
             Some(rollback) => {
                 let nothing = Change { back: true, ..Change::default() };
-                run(rollback, &told(lease, &nothing), self.directory(), narrator).await
+                run(rollback, &told(lease, &nothing), &self.context(lease, narrator)).await
             }
             None => {
                 narrator.say("nothing is known that was in service before, and there is no `rollback` to run");

@@ -16,6 +16,7 @@ use crate::host::compose::{ComposeCommand, Model};
 use crate::host::containers::Containers;
 use crate::host::credentials::Vault;
 use crate::host::docker::Engine;
+use crate::host::runs::Runs;
 use crate::host::select::{place, select, uses};
 use crate::host::survey::Finding;
 use crate::host::watch::Watch;
@@ -32,6 +33,7 @@ pub(crate) struct ComposeDriver<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) vault: &'a Vault,
     pub(crate) memory: &'a Memory,
+    pub(crate) runs: &'a Runs,
     pub(crate) command: ComposeCommand<'a>,
     pub(crate) spec: &'a ProjectSpec,
     pub(crate) compose: &'a Compose,
@@ -126,7 +128,7 @@ impl Driver for ComposeDriver<'_> {
         &self,
         _lease: &Lease,
         services: &[String],
-        _change: &Change,
+        change: &Change,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
         let model = self.model().await?;
@@ -134,7 +136,9 @@ impl Driver for ComposeDriver<'_> {
             engine: self.engine,
             compose: &self.command,
             vault: self.vault,
-            limit: self.spec.timeout,
+            runs: self.runs,
+            project: &self.spec.name,
+            limit: if change.back { self.spec.time_back() } else { self.spec.timeout },
             narrator,
         };
         apply.services(&model, services).await

@@ -1,0 +1,92 @@
+//! A deployment is stopped while a container that ignores SIGTERM is being replaced: by a cancel, by the project's
+//! timeout, by `kill -9`. Afterwards the release of before runs, under its own name, and nothing is left behind.
+
+use crate::image::Image;
+use crate::program::eventually;
+use crate::registry::Published;
+use crate::site::{PATIENCE, Site};
+
+const WEB: &str = "  web:\n    image: {repo}/app:live\n";
+
+/// PID 1 of its container ignores SIGTERM, so that the engine kills it after the default grace of 10 s.
+fn stubborn(version: &str) -> Image {
+    Image::running(version, "trap '' TERM; httpd -f -p 8080 -h /www & while :; do sleep 1; done")
+}
+
+/// A site where a stubborn v1 is in service, and v2 in the registry.
+fn stubborn_site() -> (Site, Published, Published) {
+    let mut site = Site::with(WEB);
+    let (v1, v2) = (site.publish("app:v1", &stubborn("v1")), site.publish("app:v2", &Image::web("v2")));
+    site.start();
+    site.deploy("app:v1").succeeded();
+    (site, v1, v2)
+}
+
+fn containers(site: &Site) -> Vec<String> {
+    site.engine.containers(&[&format!("label=com.docker.compose.project={}", site.name)])
+}
+
+/// Asks for v2, and returns when Compose waits for v1 to stop.
+fn until_v1_is_being_stopped(site: &Site) -> String {
+    let id = site.ask("app:v2");
+    eventually(PATIENCE, "compose to replace the container", || (containers(site).len() == 2).then_some(()));
+    id
+}
+
+#[track_caller]
+fn only_runs(site: &Site, image: &Published) {
+    site.has(image);
+    let names: Vec<String> = containers(site).iter().map(|id| site.engine.inspect(id).name).collect();
+    assert_eq!(names, [format!("{}-web-1", site.name)]);
+}
+
+fn cancel(site: &Site, id: &str) {
+    let cancelled = site.command(&["cancel", id]);
+    assert_eq!(cancelled.code, 0, "{}", cancelled.stderr);
+}
+
+#[test]
+fn cancelled_while_the_old_container_is_being_stopped_the_old_release_runs_on() {
+    let (site, v1, _) = stubborn_site();
+    let id = until_v1_is_being_stopped(&site);
+    cancel(&site, &id);
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "cancelled", "{deployment}");
+    only_runs(&site, &v1);
+}
+
+#[test]
+fn timed_out_while_the_old_container_is_being_stopped_the_old_release_runs_on() {
+    let (mut site, v1, _) = stubborn_site();
+    site.project_with(&["app"], "timeout = \"4s\"\n", "");
+    site.reload();
+    let id = site.ask("app:v2");
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "rolled_back", "{deployment}");
+    only_runs(&site, &v1);
+}
+
+#[test]
+fn killed_while_the_old_container_is_being_stopped_and_then_cancelled_the_old_release_runs_on() {
+    let (mut site, v1, _) = stubborn_site();
+    let id = until_v1_is_being_stopped(&site);
+    site.kill();
+    site.start();
+    cancel(&site, &id);
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "cancelled", "{deployment}");
+    only_runs(&site, &v1);
+}
+
+#[test]
+fn killed_together_with_compose_and_then_cancelled_the_old_release_runs_on() {
+    let (mut site, v1, _) = stubborn_site();
+    let id = until_v1_is_being_stopped(&site);
+    site.kill();
+    site.kill_compose();
+    site.start();
+    cancel(&site, &id);
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "cancelled", "{deployment}");
+    only_runs(&site, &v1);
+}
