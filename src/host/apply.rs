@@ -23,13 +23,14 @@ const LOOK: Duration = Duration::from_millis(100);
 const DWELLERS_FIRST: &str = "has dependent containers which must be removed before it";
 /// And for one that a restart policy has started again between Compose's stopping and removing it.
 const UP_AGAIN: &str = "cannot be removed without force";
-/// What the engine says while another one, or an earlier Compose, is at work on the same containers.
-const PASSING: [&str; 5] = [
+/// What the engine says while somebody else, such as an operator or an earlier Compose, changes the same containers.
+const PASSING: [&str; 6] = [
     "already in use by container",
     "is already in progress",
     "No such container",
     "marked for removal",
     "is not running",
+    "cannot remove a running container",
 ];
 /// How often Compose is called for one replacement, and after how long.
 const ATTEMPTS: u32 = 6;
@@ -131,8 +132,9 @@ impl Apply<'_> {
     /// and one that was interrupted may have written what was not so; the engine knows what a container was made from.
     async fn recreate_what_is_not_pinned(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
         let mut containers = self.engine.containers_of(&model.name, services).await?;
-        if !leftovers::leftovers(model, &containers).is_empty() {
-            // The engine ended a call late whose Compose was gone.
+        let is_there = |service: &String| containers.iter().any(|container| container.service == *service);
+        if !leftovers::leftovers(model, &containers).is_empty() || !services.iter().all(is_there) {
+            // Somebody else, or the engine with the call of a Compose that is gone, came to an end late.
             self.clear(model, services).await?;
             self.up(&[], services).await?;
             containers = self.engine.containers_of(&model.name, services).await?;
