@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deb demo lint test test-fast test-engines bench bench-door
+.PHONY: help deb demo lint test test-fast test-engines test-chaos bench bench-door
 
 # Most tests against an engine wait for it most of the time.
 export RUST_TEST_THREADS ?= 4
@@ -36,6 +36,17 @@ test-fast: ## the tests that need no engine
 test-engines: ## the tests against an engine, with Engine 20.10, 26.1, 28.5 and Podman
 	scripts/setup
 	scripts/test-engines
+
+# Of a long run: SEED=… repeats one, MINUTES=… limits it by time, HOSTS=… is how much happens at the same time.
+test-chaos: KILLS ?= $(if $(MINUTES),,1000)
+test-chaos: ROUNDS ?= 100
+test-chaos: HOSTS ?= 8
+
+test-chaos: ## faults at random moments, for as long as KILLS=1000 kills or MINUTES=… say, and ROUNDS=100 interruptions
+	scripts/setup
+	$(engine); export CHAOS_SEED=$(SEED) CHAOS_KILLS=$(KILLS) CHAOS_MINUTES=$(MINUTES) CHAOS_ROUNDS=$(ROUNDS) \
+	  CHAOS_HOSTS=$(HOSTS); cargo test --locked --test chaos -- --nocapture --test-threads 1 \
+	  $$(tests/engine/left-out default)
 
 bench: ## measures windlass beside its peers, and prints a table
 	scripts/bench

@@ -51,11 +51,18 @@ impl Hook {
 
     /// Sends it and reads the whole answer.
     pub fn send(&self) -> Answer {
+        self.attempt().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Sends it to one that may be down, or end before it has answered.
+    pub fn attempt(&self) -> Result<Answer, String> {
         let output = self.curl(&["-sS", "--noproxy", "*", "-i"]).output();
-        assert!(output.code == 0, "curl ended with {}: {}", output.code, output.stderr);
+        if output.code != 0 {
+            return Err(format!("curl ended with {}: {}", output.code, output.stderr));
+        }
         let (headers, text) = output.stdout.split_once("\r\n\r\n").unwrap();
         let status = headers.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, headers: headers.to_owned(), text: text.to_owned() }
+        Ok(Answer { status, headers: headers.to_owned(), text: text.to_owned() })
     }
 
     /// Sends it as the documentation does, and reads what happens line by line. What curl complains about goes into

@@ -159,6 +159,11 @@ impl Running {
         self.child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -167,7 +172,7 @@ impl Running {
 
     /// Sends it a signal by name, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        Program::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).text();
+        Program::new("kill").args([&format!("-{name}"), &self.id().to_string()]).text();
     }
 
     /// Waits for its end and gives its exit code.
