@@ -27,7 +27,7 @@ lint: ## formatting, clippy and documentation, without a warning left
 
 test: ## every test; sets up what they need: an engine, Compose, a registry, hosts with systemd
 	scripts/setup
-	scripts/deb --tools
+	scripts/deb dev --output target/deb/test.deb
 	$(engine); scripts/systemd-host image; cargo test --locked --no-fail-fast -- $$(tests/engine/left-out default)
 
 test-fast: ## the tests that need no engine

@@ -5,16 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use crate::engine::{Engine, PrivateEngine};
 use crate::hook::{Answer, Hook, key_text};
 use crate::program::{Output, Program, Running, eventually};
 use crate::run::{self, PASSWORD, Run, USER, free_port};
 use crate::stack::{BAD, GOOD, Part, Shape, Stack, TIMEOUT};
-
-/// How long something may take that is not a deployment.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 pub struct Host {
     pub name: String,
@@ -215,7 +211,7 @@ impl Host {
     /// Has windlass run and take hooks. One that ended by itself is an error.
     pub fn await_ready(&self) -> Result<(), String> {
         let ready = format!("http://127.0.0.1:{}/readyz", self.hooks);
-        eventually(PATIENCE, "windlass to be ready", || {
+        eventually("windlass to be ready", || {
             let mut daemon = self.daemon();
             let Some(running) = daemon.as_mut() else { return Some(Err("windlass was not started".to_owned())) };
             if let Some(code) = running.ended() {

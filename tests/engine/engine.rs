@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -143,7 +142,7 @@ impl PrivateEngine {
             .start(&log);
         let process = self.process.insert(process);
         let engine = Engine { address: Some(format!("unix://{}/docker.sock", self.directory.display())) };
-        eventually(Duration::from_secs(60), "the engine", || {
+        eventually("the engine", || {
             if process.ended().is_some() {
                 panic!("dockerd ended: {}", process.said());
             }
@@ -155,7 +154,7 @@ impl PrivateEngine {
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal("TERM");
-            process.wait(Duration::from_secs(60));
+            process.wait();
         }
     }
 }

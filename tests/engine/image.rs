@@ -158,7 +158,8 @@ impl Image {
 
     fn with_lying_labels(self) -> Self {
         let digest = digest(b"what is run by others");
-        self.labelled("windlass.project", "another")
+        self.labelled("windlass.keep", "{name}")
+            .labelled("windlass.project", "another")
             .labelled("windlass.repository", "registry.invalid/another")
             .labelled("windlass.digest", &digest)
             .labelled("com.docker.compose.project", "{name}")

@@ -1,18 +1,19 @@
 //! What is promised holds for every kind of container, not only for those that stop when they are told to.
 
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::image::{Image, KINDS, Kind};
 use crate::registry::Published;
 use crate::site::Site;
 
-/// Checks a promise for each kind, all at the same time: most of it is waiting.
-fn for_every_kind(promise: impl Fn(Kind) + Sync) {
+/// Checks a promise for each of several cases, all at the same time: most of it is waiting.
+pub fn for_each<T: Copy + Debug + Send + Sync>(cases: &[T], promise: impl Fn(T) + Sync) {
     let promise = &promise;
-    let kept = |kind| catch_unwind(AssertUnwindSafe(|| promise(kind))).is_ok();
-    let broken: Vec<Kind> = std::thread::scope(|scope| {
-        let checks: Vec<_> = KINDS.into_iter().map(|kind| (kind, scope.spawn(move || kept(kind)))).collect();
-        checks.into_iter().filter_map(|(kind, check)| (!check.join().unwrap()).then_some(kind)).collect()
+    let kept = |case| catch_unwind(AssertUnwindSafe(|| promise(case))).is_ok();
+    let broken: Vec<T> = std::thread::scope(|scope| {
+        let checks: Vec<_> = cases.iter().map(|case| (*case, scope.spawn(move || kept(*case)))).collect();
+        checks.into_iter().filter_map(|(case, check)| (!check.join().unwrap()).then_some(case)).collect()
     });
     assert!(broken.is_empty(), "broken for {broken:?}: see above");
 }
@@ -34,7 +35,7 @@ fn site_of(kind: Kind) -> (Site, Published) {
 
 /// Asserts that the whole project is one container, which runs `image` and is what the tag means.
 #[track_caller]
-fn is_whole(site: &Site, image: &Published) {
+pub fn is_whole(site: &Site, image: &Published) {
     site.has(image);
     let containers = site.engine.containers(&[&format!("name={}-web", site.name)]);
     assert_eq!(containers.len(), 1, "{containers:?}");
@@ -42,7 +43,7 @@ fn is_whole(site: &Site, image: &Published) {
 
 #[test]
 fn a_release_of_any_kind_takes_the_place_of_one_of_its_kind() {
-    for_every_kind(|kind| {
+    for_each(&KINDS, |kind| {
         let (site, _) = site_of(kind);
         let v2 = site.publish("app:v2", &good(kind, "v2"));
         let deployment = site.deploy("app:v2").succeeded();
@@ -53,7 +54,7 @@ fn a_release_of_any_kind_takes_the_place_of_one_of_its_kind() {
 
 #[test]
 fn a_sick_release_of_any_kind_gives_way_to_the_one_before() {
-    for_every_kind(|kind| {
+    for_each(&KINDS, |kind| {
         let (site, v1) = site_of(kind);
         site.publish("app:sick", &Image::web_of(kind, "sick").checked("echo sick; exit 1"));
         let reason = site.deploy("app:sick").failed("rolled_back");
@@ -64,7 +65,7 @@ fn a_sick_release_of_any_kind_gives_way_to_the_one_before() {
 
 #[test]
 fn an_operator_goes_back_to_the_release_before_whatever_its_kind() {
-    for_every_kind(|kind| {
+    for_each(&KINDS, |kind| {
         let (site, v1) = site_of(kind);
         site.publish("app:v2", &good(kind, "v2"));
         site.deploy("app:v2").succeeded();

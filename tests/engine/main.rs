@@ -14,6 +14,7 @@
     reason = "a test that cannot go on says where; what a module offers to the others is `pub`"
 )]
 
+mod door;
 mod engine;
 mod hook;
 mod image;
@@ -29,6 +30,7 @@ mod credentials;
 mod deploys;
 mod docker_puller;
 mod evidence;
+mod interruptions;
 mod keeping;
 mod kinds;
 mod outages;

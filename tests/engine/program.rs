@@ -11,8 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes; a program that hangs must not make the whole run hang.
-const DEADLINE_SECONDS: &str = "180";
+/// How long anything may take before it counts as hanging: longer than anything takes here, on a machine that has a lot
+/// else to do as well. Whatever shows how far it is, is waited for as long as it goes on.
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A program that is about to be run.
 pub struct Program {
@@ -37,7 +38,7 @@ impl Program {
     /// A program that is ended when it takes too long.
     pub fn new(name: &str) -> Self {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after", "5", DEADLINE_SECONDS, name]);
+        command.args(["--kill-after", "5", &PATIENCE.as_secs().to_string(), name]);
         Self { command, input: None, passing: None }
     }
 
@@ -85,7 +86,7 @@ impl Program {
     pub fn output(mut self) -> Output {
         let Some(complaint) = self.passing else { return self.output_once() };
         let what = format!("{:?} to say no more: {complaint}", self.command);
-        eventually(Duration::from_secs(60), &what, || {
+        eventually(&what, || {
             let output = self.output_once();
             (!output.stderr.contains(complaint)).then_some(output)
         })
@@ -176,8 +177,8 @@ impl Running {
     }
 
     /// Waits for its end and gives its exit code.
-    pub fn wait(&mut self, within: Duration) -> i32 {
-        eventually(within, "its end", || self.ended())
+    pub fn wait(&mut self) -> i32 {
+        eventually("its end", || self.ended())
     }
 
     /// What it said so far.
@@ -203,11 +204,9 @@ pub struct Lines {
 impl Lines {
     /// Reads until a line contains `text`.
     pub fn until(&mut self, text: &str) -> Instant {
-        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let (at, line) =
-                self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no line with {text:?} in {:#?}", self.read));
+            let next = self.lines.recv_timeout(PATIENCE);
+            let (at, line) = next.unwrap_or_else(|_| panic!("no line with {text:?} in {:#?}", self.read));
             self.read.push((at, line.clone()));
             if line.contains(text) {
                 return at;
@@ -240,13 +239,13 @@ impl Drop for Lines {
 }
 
 /// Asks again and again until there is an answer.
-pub fn eventually<T>(within: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + within;
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited {within:?} for {what} in vain");
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what} in vain");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

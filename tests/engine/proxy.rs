@@ -3,7 +3,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::program::eventually;
 
@@ -57,7 +56,7 @@ impl Proxy {
 
     /// Waits until something is held.
     pub fn until_held(&self) {
-        eventually(Duration::from_secs(60), "a pull to be held", || self.state.lock().held.then_some(()));
+        eventually("a pull to be held", || self.state.lock().held.then_some(()));
     }
 
     /// Lets pass again what was held.

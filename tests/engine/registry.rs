@@ -1,7 +1,6 @@
 //! Image registries with a password, and what tests put into them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -49,9 +48,7 @@ impl Registry {
     pub fn kill(&self) {
         let pid = std::fs::read_to_string(self.directory.join("pid")).unwrap();
         Program::new("kill").args(["-9", pid.trim()]).text();
-        eventually(Duration::from_secs(10), "the end of the registry", || {
-            (self.ask("/v2/", &[]).code != 0).then_some(())
-        });
+        eventually("the end of the registry", || (self.ask("/v2/", &[]).code != 0).then_some(()));
     }
 
     /// Puts `image` into `repository` (without the registry's address), once for each tag.

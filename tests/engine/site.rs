@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,9 +13,6 @@ use crate::image::Image;
 use crate::program::{Output, Program, Running, eventually};
 use crate::registry::{Published, Registry, docker_login};
 use crate::run::{self, PASSWORD, Run, USER, free_port};
-
-/// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One compose project, one windlass that deploys into it.
 pub struct Site {
@@ -156,7 +152,7 @@ impl Site {
         let daemon = program.arg("serve").start(&log);
         let ready = self.fill("{hooks}/readyz");
         let daemon = self.daemon.insert(daemon);
-        eventually(PATIENCE, "windlass to be ready", || {
+        eventually("windlass to be ready", || {
             if let Some(code) = daemon.ended() {
                 panic!("windlass ended with {code}: {}", daemon.said());
             }
@@ -244,7 +240,7 @@ impl Site {
 
     /// The deployment, once it has ended.
     pub fn outcome(&self, id: &str) -> Value {
-        eventually(PATIENCE, "an outcome", || {
+        eventually("an outcome", || {
             let deployment = self.read(&format!("/v1/deployments/{id}"));
             (!matches!(deployment["status"].as_str(), Some("queued" | "running"))).then_some(deployment)
         })
@@ -255,9 +251,16 @@ impl Site {
         self.read(&format!("/v1/deployments/{id}/events")).as_array().unwrap().clone()
     }
 
-    /// Waits until a deployment has said something.
+    /// Waits until a deployment has said something, which it must before it ends.
+    #[track_caller]
     pub fn until(&self, id: &str, what: &str, said: impl Fn(&[Value]) -> bool) {
-        eventually(PATIENCE, what, || said(&self.events(id)).then_some(()));
+        eventually(what, || {
+            let events = self.events(id);
+            let has_said = said(&events);
+            let has_ended = events.iter().any(|event| event["event"] == "finished");
+            assert!(has_said || !has_ended, "it ended without {what}: {events:#?}");
+            has_said.then_some(())
+        });
     }
 
     /// The one container of a service, if there is any.
@@ -344,7 +347,7 @@ impl Site {
         let before = said(self.daemon());
         self.daemon().signal("HUP");
         let daemon = self.daemon();
-        eventually(PATIENCE, "the configuration to be read again", || (said(daemon) > before).then_some(()));
+        eventually("the configuration to be read again", || (said(daemon) > before).then_some(()));
     }
 
     pub fn project_directory(&self) -> PathBuf {

@@ -202,7 +202,7 @@ impl Answer {
 
 /// Sends a request and reads the whole answer.
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.timeout(Duration::from_secs(30)).send().await.unwrap();
+    let response = request.timeout(Duration::from_secs(300)).send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Answer { status, headers, text: response.text().await.unwrap_or_else(|error| format!("(broken off: {error})")) }
 }
@@ -280,7 +280,7 @@ impl Caller {
 
     /// Waits until the deployment has ended, and gives its JSON.
     pub(crate) async fn outcome(&self, id: &str) -> Value {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
         loop {
             let answer = self.get(&format!("/v1/deployments/{id}")).await;
             assert_eq!(answer.status, 200, "{}", answer.text);
@@ -296,7 +296,7 @@ impl Caller {
 
 /// Waits until `condition` holds, which is asked again and again.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
     while !condition().await {
         assert!(tokio::time::Instant::now() < deadline, "waited for {what} in vain");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -24,7 +24,7 @@ impl Raw {
     /// All that comes until the other end closes, which it has to do within 10 seconds.
     pub(crate) async fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(10), self.0.read_to_end(&mut bytes)).await;
+        let read = tokio::time::timeout(Duration::from_secs(300), self.0.read_to_end(&mut bytes)).await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         match read {
             Ok(Ok(_)) => text,
@@ -54,7 +54,7 @@ impl Raw {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), read).await.unwrap_or_else(|_| panic!("no answer"));
+        tokio::time::timeout(Duration::from_secs(300), read).await.unwrap_or_else(|_| panic!("no answer"));
         text
     }
 }

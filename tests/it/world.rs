@@ -144,7 +144,7 @@ impl World {
                 changed.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait)
+        tokio::time::timeout(Duration::from_secs(300), wait)
             .await
             .unwrap_or_else(|_| panic!("waited for {what} in vain"));
     }
