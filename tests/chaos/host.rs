@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::engine::{Engine, PrivateEngine};
 use crate::hook::{Answer, Hook, key_text};
-use crate::program::{Output, Program, Running, eventually};
+use crate::program::{Output, PATIENCE, Program, Running, eventually};
 use crate::run::{self, PASSWORD, Run, USER, free_port};
 use crate::stack::{BAD, GOOD, Part, Shape, Stack, TIMEOUT};
 
@@ -211,7 +211,7 @@ impl Host {
     /// Has windlass run and take hooks. One that ended by itself is an error.
     pub fn await_ready(&self) -> Result<(), String> {
         let ready = format!("http://127.0.0.1:{}/readyz", self.hooks);
-        eventually("windlass to be ready", || {
+        eventually(PATIENCE, "windlass to be ready", || {
             let mut daemon = self.daemon();
             let Some(running) = daemon.as_mut() else { return Some(Err("windlass was not started".to_owned())) };
             if let Some(code) = running.ended() {

@@ -10,7 +10,7 @@ use crate::program::eventually;
 use crate::proxy::Proxy;
 use crate::registry::{Published, Registry};
 use crate::run::Run;
-use crate::site::Site;
+use crate::site::{PATIENCE, Site};
 
 const GATED: &str = "  web:\n    image: {repo}/app:live\n    volumes: [\"./gate:/gate\"]\n";
 
@@ -121,7 +121,7 @@ fn killed_together_with_compose_in_the_middle_of_a_replacement_it_succeeds() {
     site.start();
     site.deploy("app:v1").succeeded();
     let id = site.ask("app:v2");
-    eventually("compose to have made the new container", || {
+    eventually(PATIENCE, "compose to have made the new container", || {
         (site.engine.containers(&[&format!("label=com.docker.compose.project={}", site.name)]).len() == 2).then_some(())
     });
     site.kill();
@@ -136,7 +136,7 @@ fn killed_after_the_old_container_is_gone_it_succeeds() {
     let (mut site, v1, v2) = with_a_gate();
     let before = site.container("web");
     let id = site.ask("app:v2");
-    eventually("the old container to be gone", || {
+    eventually(PATIENCE, "the old container to be gone", || {
         let ids = site.engine.containers(&[&format!("label=com.docker.compose.project={}", site.name)]);
         (ids.first() != before.as_ref().map(|container| &container.id)).then_some(())
     });

@@ -2,7 +2,7 @@
 
 use crate::image::Image;
 use crate::program::{Output, Program, eventually};
-use crate::site::Site;
+use crate::site::{PATIENCE, Site};
 
 const TOKEN: &str = "canary-0123456789-abcdefghijk";
 
@@ -31,7 +31,7 @@ fn a_pipeline_that_posts_docker_pullers_address_deploys_and_learns_the_truth_whe
     let v1 = site.publish("app:latest", &Image::web("v1"));
     let done = stage(&site, &format!("/?token={TOKEN}&hook=myhook1"));
     assert_eq!((done.code, done.stdout.as_str()), (0, "{\"success\": true}\n200"), "{}", done.stderr);
-    eventually("v1 to be in service", || {
+    eventually(PATIENCE, "v1 to be in service", || {
         let deployments = site.read("/v1/deployments");
         (deployments["deployments"][0]["status"] == "succeeded").then_some(())
     });

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};
 
-use crate::program::eventually;
+use crate::program::{PATIENCE, eventually};
 
 /// Lets everything pass but what speaks of a certain thing.
 pub struct EngineDoor {
@@ -53,7 +53,7 @@ impl EngineDoor {
 
     /// Waits until a request is held.
     pub fn until_held(&self) {
-        eventually("a request to be held", || self.shared.state.lock().unwrap().held.then_some(()));
+        eventually(PATIENCE, "a request to be held", || self.shared.state.lock().unwrap().held.then_some(()));
     }
 
     /// Lets pass what was held.

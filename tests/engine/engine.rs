@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::program::{Program, Running, eventually};
+use crate::program::{PATIENCE, Program, Running, eventually};
 
 /// An engine; the one of `DOCKER_HOST` unless it is another.
 #[derive(Debug, Clone, Default)]
@@ -142,7 +142,7 @@ impl PrivateEngine {
             .start(&log);
         let process = self.process.insert(process);
         let engine = Engine { address: Some(format!("unix://{}/docker.sock", self.directory.display())) };
-        eventually("the engine", || {
+        eventually(PATIENCE, "the engine", || {
             if process.ended().is_some() {
                 panic!("dockerd ended: {}", process.said());
             }
@@ -154,7 +154,7 @@ impl PrivateEngine {
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal("TERM");
-            process.wait();
+            process.wait(PATIENCE);
         }
     }
 }

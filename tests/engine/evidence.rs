@@ -6,7 +6,7 @@ use crate::engine::Container;
 use crate::image::Image;
 use crate::program::eventually;
 use crate::registry::Published;
-use crate::site::Site;
+use crate::site::{PATIENCE, Site};
 
 /// A site where v1 is in service, and v2 is in the registry.
 fn with_v1_and_v2() -> (Site, [Published; 2]) {
@@ -167,7 +167,7 @@ fn what_an_earlier_windlass_held_is_let_go_of_and_that_is_told() {
     fs::remove_dir_all(site.directory.join("state")).unwrap();
     site.start();
     site.deploy("app:v3").succeeded();
-    eventually("the container that holds v1 to go", || {
+    eventually(PATIENCE, "the container that holds v1 to go", || {
         let told = said(&site);
         (keepers(&site).len() == 2 && told.contains("let go of")).then_some(())
     });

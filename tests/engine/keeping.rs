@@ -3,7 +3,7 @@
 use crate::image::Image;
 use crate::program::eventually;
 use crate::registry::Published;
-use crate::site::Site;
+use crate::site::{PATIENCE, Site};
 
 /// Five releases that differ, of which the last is in service.
 fn with_five_releases() -> (Site, Vec<Published>) {
@@ -29,7 +29,7 @@ fn prune(site: &Site, what: &[&str]) {
 /// Waits until of five releases only the last three are on the host, which comes after the outcome is told.
 fn only_three_stay(site: &Site, releases: &[Published], then: impl Fn()) {
     let mut here = Vec::new();
-    eventually("older releases to go", || {
+    eventually(PATIENCE, "older releases to go", || {
         then();
         here = releases.iter().map(|release| is_here(site, release)).collect();
         (here[..2] == [false, false]).then_some(())
@@ -92,7 +92,7 @@ fn the_release_before_a_bad_one_is_kept_while_many_bad_ones_come() {
     for n in 1..=4 {
         let bad = site.publish(&format!("app:bad{n}"), &Image::running(&format!("bad {n}"), "exit 1"));
         site.deploy(&format!("app:bad{n}")).failed("rolled_back");
-        eventually("what does not work to go", || {
+        eventually(PATIENCE, "what does not work to go", || {
             prune(&site, &["image", "prune", "--all"]);
             (!is_here(&site, &bad)).then_some(())
         });

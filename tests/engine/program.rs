@@ -86,7 +86,7 @@ impl Program {
     pub fn output(mut self) -> Output {
         let Some(complaint) = self.passing else { return self.output_once() };
         let what = format!("{:?} to say no more: {complaint}", self.command);
-        eventually(&what, || {
+        eventually(PATIENCE, &what, || {
             let output = self.output_once();
             (!output.stderr.contains(complaint)).then_some(output)
         })
@@ -177,8 +177,8 @@ impl Running {
     }
 
     /// Waits for its end and gives its exit code.
-    pub fn wait(&mut self) -> i32 {
-        eventually("its end", || self.ended())
+    pub fn wait(&mut self, within: Duration) -> i32 {
+        eventually(within, "its end", || self.ended())
     }
 
     /// What it said so far.
@@ -239,13 +239,13 @@ impl Drop for Lines {
 }
 
 /// Asks again and again until there is an answer.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn eventually<T>(within: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what} in vain");
+        assert!(Instant::now() < deadline, "waited {within:?} for {what} in vain");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::program::eventually;
+use crate::program::{PATIENCE, eventually};
 
 /// The type of the first record that a TLS client sends (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -56,7 +56,7 @@ impl Proxy {
 
     /// Waits until something is held.
     pub fn until_held(&self) {
-        eventually("a pull to be held", || self.state.lock().held.then_some(()));
+        eventually(PATIENCE, "a pull to be held", || self.state.lock().held.then_some(()));
     }
 
     /// Lets pass again what was held.

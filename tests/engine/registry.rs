@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::image::{Blob, Image};
-use crate::program::{Program, eventually};
+use crate::program::{PATIENCE, Program, eventually};
 use crate::run::{PASSWORD, USER};
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -48,7 +48,7 @@ impl Registry {
     pub fn kill(&self) {
         let pid = std::fs::read_to_string(self.directory.join("pid")).unwrap();
         Program::new("kill").args(["-9", pid.trim()]).text();
-        eventually("the end of the registry", || (self.ask("/v2/", &[]).code != 0).then_some(()));
+        eventually(PATIENCE, "the end of the registry", || (self.ask("/v2/", &[]).code != 0).then_some(()));
     }
 
     /// Puts `image` into `repository` (without the registry's address), once for each tag.

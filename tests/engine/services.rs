@@ -2,7 +2,7 @@
 
 use crate::image::Image;
 use crate::program::{Program, eventually};
-use crate::site::Site;
+use crate::site::{PATIENCE, Site};
 
 #[test]
 fn a_container_keeps_the_name_that_the_compose_file_gives_it() {
@@ -248,7 +248,7 @@ fn a_service_that_lives_in_the_network_of_a_released_one_is_not_cut_off() {
 }
 
 fn page(url: &str) -> String {
-    eventually(url, || {
+    eventually(PATIENCE, url, || {
         let output = Program::new("curl").args(["-sf", "--noproxy", "*", "--max-time", "2", url]).output();
         (output.code == 0).then(|| output.stdout.trim().to_owned())
     })

@@ -5,7 +5,7 @@ use std::fs;
 use crate::crashes::{gated, has_begun, open_gate};
 use crate::image::Image;
 use crate::program::{Program, eventually};
-use crate::site::Site;
+use crate::site::{PATIENCE, Site};
 
 const GATED: &str = "  web:\n    image: {repo}/app:live\n    volumes: [\"./gate:/gate\"]\n";
 
@@ -26,14 +26,14 @@ fn told_to_stop_it_refuses_new_hooks_ends_the_step_and_goes_on_after_the_restart
     let first = site.ask("app:v1");
     site.until(&first, "the wait for health", |events| has_begun(events, "await_healthy"));
     site.daemon().signal("TERM");
-    let refused = eventually("hooks to be refused", || {
+    let refused = eventually(PATIENCE, "hooks to be refused", || {
         let answer = site.hook(&["app:v2"]).send();
         (answer.status != 202).then_some(answer)
     });
     assert_eq!(refused.status, 503, "{}", refused.text);
     assert!(refused.headers.to_ascii_lowercase().contains("retry-after: "), "{}", refused.headers);
     open_gate(&site, "v1");
-    assert_eq!(site.daemon().wait(), 0);
+    assert_eq!(site.daemon().wait(PATIENCE), 0);
     site.restart_after_end();
     assert_eq!(site.outcome(&first)["status"], "succeeded");
     site.deploy("app:v2").succeeded();
@@ -49,7 +49,7 @@ fn told_to_stop_it_does_not_wait_longer_than_it_may_and_loses_nothing() {
     let id = site.ask("app:v1");
     site.until(&id, "the wait for health", |events| has_begun(events, "await_healthy"));
     site.daemon().signal("TERM");
-    assert_eq!(site.daemon().wait(), 0);
+    assert_eq!(site.daemon().wait(PATIENCE), 0);
     site.restart_after_end();
     open_gate(&site, "v1");
     assert_eq!(site.outcome(&id)["status"], "succeeded");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::engine::{Container, Engine};
 use crate::hook::{Answer, Hook, key_text};
 use crate::image::Image;
+pub use crate::program::PATIENCE;
 use crate::program::{Output, Program, Running, eventually};
 use crate::registry::{Published, Registry, docker_login};
 use crate::run::{self, PASSWORD, Run, USER, free_port};
@@ -152,7 +153,7 @@ impl Site {
         let daemon = program.arg("serve").start(&log);
         let ready = self.fill("{hooks}/readyz");
         let daemon = self.daemon.insert(daemon);
-        eventually("windlass to be ready", || {
+        eventually(PATIENCE, "windlass to be ready", || {
             if let Some(code) = daemon.ended() {
                 panic!("windlass ended with {code}: {}", daemon.said());
             }
@@ -240,7 +241,7 @@ impl Site {
 
     /// The deployment, once it has ended.
     pub fn outcome(&self, id: &str) -> Value {
-        eventually("an outcome", || {
+        eventually(PATIENCE, "an outcome", || {
             let deployment = self.read(&format!("/v1/deployments/{id}"));
             (!matches!(deployment["status"].as_str(), Some("queued" | "running"))).then_some(deployment)
         })
@@ -254,7 +255,7 @@ impl Site {
     /// Waits until a deployment has said something, which it must before it ends.
     #[track_caller]
     pub fn until(&self, id: &str, what: &str, said: impl Fn(&[Value]) -> bool) {
-        eventually(what, || {
+        eventually(PATIENCE, what, || {
             let events = self.events(id);
             let has_said = said(&events);
             let has_ended = events.iter().any(|event| event["event"] == "finished");
@@ -347,7 +348,7 @@ impl Site {
         let before = said(self.daemon());
         self.daemon().signal("HUP");
         let daemon = self.daemon();
-        eventually("the configuration to be read again", || (said(daemon) > before).then_some(()));
+        eventually(PATIENCE, "the configuration to be read again", || (said(daemon) > before).then_some(()));
     }
 
     pub fn project_directory(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,6 +12,9 @@ use crate::image::Image;
 use crate::program::{Output, Program, eventually};
 use crate::registry::Published;
 use crate::run::{self, PASSWORD, Run, USER, free_port};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = crate::program::PATIENCE;
 
 /// A host with systemd. It shares the network of this machine, and drives its engine.
 pub struct Host {
@@ -167,7 +171,7 @@ impl Host {
     fn ended(&self, ids: &[String]) -> Vec<Value> {
         let urls: Vec<String> = ids.iter().map(|id| format!("http://windlass/v1/deployments/{id}")).collect();
         let curl = ["curl", "-sS", "--unix-socket", "/run/windlass/windlass.sock", "-w", "\n"];
-        eventually("the outcomes", || {
+        eventually(PATIENCE, "the outcomes", || {
             let text = self.exec(&curl).args(&urls).text();
             let deployments: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
             let has_ended = |deployment: &Value| !matches!(deployment["status"].as_str(), Some("queued" | "running"));
@@ -178,7 +182,7 @@ impl Host {
     /// Waits until windlass takes hooks.
     pub fn await_ready(&self) {
         let ready = self.fill("http://127.0.0.1:{hooks}/readyz");
-        eventually("windlass to be ready", || {
+        eventually(PATIENCE, "windlass to be ready", || {
             let answer = Program::new("curl").args(["-sf", "--noproxy", "*", &ready]).output();
             (answer.code == 0).then_some(())
         });
@@ -189,7 +193,7 @@ impl Host {
         let count = || self.journal("windlass.service").matches("configuration read again").count();
         let before = count();
         self.systemctl(&["reload", "windlass.service"]);
-        eventually("the configuration", || (count() > before).then_some(()));
+        eventually(PATIENCE, "the configuration", || (count() > before).then_some(()));
     }
 
     /// Puts an image into the registry: `app:v1`.
@@ -235,7 +239,7 @@ impl Host {
     }
 
     fn await_boot(&self) {
-        eventually("systemd to be up", || {
+        eventually(PATIENCE, "systemd to be up", || {
             let state = self.exec(&["systemctl", "is-system-running"]).output().stdout;
             (state.trim() == "running").then_some(())
         });

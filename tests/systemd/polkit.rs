@@ -1,6 +1,6 @@
 //! The service of the package is a user that is not root: what it may do with units and files, and what it may not.
 
-use crate::host::Host;
+use crate::host::{Host, PATIENCE};
 use crate::image::Image;
 use crate::package;
 use crate::program::{Output, eventually};
@@ -27,7 +27,7 @@ pub fn reload(host: &Host) {
 /// Puts the rule where polkit finds it, as README says, and waits until `systemctl COMMAND` is allowed.
 pub fn install_rule(host: &Host, command: &[&str]) {
     host.sh(&format!("windlass polkit | tee {RULE}"));
-    eventually("polkit to read the rule", || (as_windlass(host, command).code == 0).then_some(()));
+    eventually(PATIENCE, "polkit to read the rule", || (as_windlass(host, command).code == 0).then_some(()));
 }
 
 /// `systemctl`, as the user of the service, whom nobody can ask for a password.

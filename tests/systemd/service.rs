@@ -1,6 +1,6 @@
 //! windlass as a service of systemd: it says how it is, comes back whatever happens, and loses no hook on the way.
 
-use crate::host::Host;
+use crate::host::{Host, PATIENCE};
 use crate::image::Image;
 use crate::package;
 use crate::program::{Program, eventually};
@@ -15,7 +15,7 @@ fn gated(version: &str) -> Image {
 /// Lets what runs of the project become healthy.
 fn open_gate(host: &Host) {
     let container = host.fill("{name}-web-1");
-    eventually("the container", || {
+    eventually(PATIENCE, "the container", || {
         let touched = Program::new("docker").args(["exec", &container, "touch", "/tmp/healthy"]).output();
         (touched.code == 0).then_some(())
     });
@@ -26,7 +26,7 @@ fn status(host: &Host) -> String {
 }
 
 fn until_status(host: &Host, what: &str, is_it: impl Fn(&str) -> bool) {
-    eventually(what, || is_it(&status(host)).then_some(()));
+    eventually(PATIENCE, what, || is_it(&status(host)).then_some(()));
 }
 
 /// A deployment under way that waits for the gate; its id.
@@ -38,7 +38,7 @@ fn deploying(host: &Host) -> String {
     let expected = host.fill(&format!("deploying {{name}} ({id})"));
     until_status(host, "the deployment", |status| status == expected);
     let phase = || host.read(&format!("/v1/deployments/{id}"))["phase"] == "verifying";
-    eventually("the health check", || phase().then_some(()));
+    eventually(PATIENCE, "the health check", || phase().then_some(()));
     id
 }
 
@@ -81,7 +81,7 @@ fn killed_in_the_middle_of_a_deployment_it_is_started_again_and_the_deployment_r
     let host = package::with_project();
     let id = deploying(&host);
     host.systemctl(&["kill", "--signal", "KILL", UNIT]);
-    eventually("the restart", || (host.property(UNIT, "NRestarts") == "1").then_some(()));
+    eventually(PATIENCE, "the restart", || (host.property(UNIT, "NRestarts") == "1").then_some(()));
     open_gate(&host);
     host.await_ready();
     assert_eq!(host.outcomes(&[id]), ["succeeded"]);
@@ -115,7 +115,7 @@ fn a_daemon_that_hangs_is_noticed_and_started_again() {
     host.sh("sleep 5");
     assert_eq!(host.property(UNIT, "MainPID"), pid);
     host.systemctl(&["kill", "--signal", "STOP", UNIT]);
-    eventually("another process", || {
+    eventually(PATIENCE, "another process", || {
         let now = host.property(UNIT, "MainPID");
         (now != pid && now != "0").then_some(())
     });

@@ -1,6 +1,6 @@
 //! Units as targets: what is released is what they start, after a reboot as well, and what is bad is put back.
 
-use crate::host::Host;
+use crate::host::{Host, PATIENCE};
 use crate::image::Image;
 use crate::program::{Program, eventually};
 
@@ -56,7 +56,7 @@ pub fn page(host: &Host) -> String {
 /// Waits until the page says `version`.
 #[track_caller]
 pub fn await_page(host: &Host, version: &str) {
-    eventually(&format!("the page to say {version}"), || (page(host) == version).then_some(()));
+    eventually(PATIENCE, &format!("the page to say {version}"), || (page(host) == version).then_some(()));
 }
 
 /// What was told of a deployment, as lines of text.

@@ -10,7 +10,7 @@ use crate::crashes::{has_begun, registry_behind_a_door};
 use crate::door::EngineDoor;
 use crate::image::{Image, Stop};
 use crate::kinds::{for_each, is_whole};
-use crate::program::eventually;
+use crate::program::{PATIENCE, eventually};
 use crate::proxy::Proxy;
 use crate::registry::Published;
 use crate::site::Site;
@@ -79,7 +79,7 @@ impl Stage {
                 let id = site.ask("app:v2");
                 let old = format!("container={}", site.container("web").unwrap().id);
                 let told = ["--since", "1h", "--until", "0s", "--filter", "event=kill", "--filter", &old];
-                eventually("the old container to be told to stop", || {
+                eventually(PATIENCE, "the old container to be told to stop", || {
                     (!site.engine.docker(&["events"]).args(told).text().is_empty()).then_some(())
                 });
                 id
