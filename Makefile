@@ -51,5 +51,5 @@ test-chaos: ## faults at random moments, for as long as KILLS=1000 kills or MINU
 bench: ## measures windlass beside its peers, and prints a table
 	scripts/bench
 
-bench-door: ## measures how long a good hook waits while a crowd stands in the door
+bench-door: ## measures how long a good hook waits beside many other connections
 	cargo bench --locked --bench door

@@ -1,8 +1,8 @@
-//! Measures how long a good hook waits while a crowd stands in the door, and prints a table.
+//! Measures how long a good hook waits beside many other connections, and prints a table.
 //!
 //! `make bench-door`. It starts windlass, as it is built for release, with its defaults on a port of its own and without
-//! an engine: a hook is answered as soon as it is on disk. Each good hook comes over a connection of its own. Everybody in
-//! the crowd who is sent away comes again a second later.
+//! an engine: a hook is answered as soon as it is on disk. Each good hook comes over a connection of its own. A
+//! client of the crowd connects again a second after its connection was closed.
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
+use futures_util::future::join_all;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sha2::Sha256;
@@ -26,13 +27,13 @@ const DEPLOYER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01234567
 const READER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 const HOOK: &str = "POST /v1/hooks/shop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
 /// How many good hooks each crowd has beside it, how often one comes, and how long it waits for an answer.
-const HOOKS: usize = 300;
+const HOOKS: u32 = 300;
 const EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(45);
-/// How long somebody who was sent away stays away.
+/// How long a client of the crowd waits before it connects again.
 const AWAY: Duration = Duration::from_secs(1);
 
-/// What somebody in a crowd does with a connection.
+/// What a client of the crowd does with a connection.
 #[derive(Clone)]
 enum Manner {
     /// Asks `GET /livez` every five seconds.
@@ -43,7 +44,8 @@ enum Manner {
     Follows(String),
 }
 
-#[tokio::main(flavor = "current_thread")]
+/// The crowd is in a thread of its own, so that no good hook waits for it here.
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> anyhow::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -96,6 +98,7 @@ impl Windlass {
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let config = format!(
             "listen = \"{address}\"\nsocket = \"windlass.sock\"\nstate_dir = \"state\"\nengine.host = \"unix:///nonexistent\"\n\
+             limits.hooks_per_minute = 100000\n\
              [projects.shop]\nimages = [\"registry.example.com/shop\"]\ncompose.directory = \"/\"\n\
              [[projects.shop.keys]]\nid = \"ci\"\nscheme = \"github\"\nsecret_file = \"ci.key\"\n\
              [[projects.shop.keys]]\nid = \"reader\"\nscheme = \"github\"\nsecret_file = \"reader.key\"\nscope.may = [\"read\"]\n"
@@ -174,17 +177,14 @@ async fn behave(stream: &mut TcpStream, manner: &Manner) -> std::io::Result<()> 
 
 /// How long each good hook took; nothing for one that was not answered.
 async fn good_hooks(address: SocketAddr, what: &str) -> Vec<Option<Duration>> {
-    let mut hooks = JoinSet::new();
-    for number in 0..HOOKS {
+    let hook = async |number: u32| {
         let request = signed_hook(&format!("{what} {number}"));
-        hooks.spawn(async move {
-            let begun = Instant::now();
-            let answered = timeout(PATIENCE, answer(address, request.as_bytes())).await;
-            answered.ok()?.ok().filter(|answer| answer.starts_with("HTTP/1.1 202 ")).map(|_| begun.elapsed())
-        });
-        sleep(EVERY).await;
-    }
-    hooks.join_all().await
+        sleep(EVERY * number).await;
+        let begun = Instant::now();
+        let answered = timeout(PATIENCE, answer(address, request.as_bytes())).await;
+        answered.ok()?.ok().filter(|answer| answer.starts_with("HTTP/1.1 202 ")).map(|_| begun.elapsed())
+    };
+    join_all((0..HOOKS).map(hook)).await
 }
 
 /// The answer to one request, whole.

@@ -3,6 +3,7 @@
 //! Recovery comes before the first hook: what was under way when windlass stopped is taken up before anything new.
 
 mod attendance;
+mod descriptors;
 mod signals;
 mod socket;
 mod survey;
@@ -89,8 +90,10 @@ impl Daemon {
     /// Takes up what was not finished, and listens.
     ///
     /// # Errors
-    /// When the state cannot be read or an address cannot be listened on.
+    /// When the state cannot be read, an address cannot be listened on, or the system does not allow as many connections as
+    /// are configured.
     pub async fn start(settings: Settings, outside: Outside) -> anyhow::Result<Self> {
+        descriptors::provide(&settings)?;
         let store = outside.store;
         let tasks = TaskTracker::new();
         let [refusing, closing, aborting] = std::array::from_fn(|_| CancellationToken::new());
@@ -110,6 +113,7 @@ impl Daemon {
         });
         let limits = http::Limits {
             body: settings.limits.body,
+            hooks_per_minute: settings.limits.hooks_per_minute,
             header_timeout: settings.limits.header_timeout,
             body_timeout: settings.limits.body_timeout,
             ..http::Limits::default()

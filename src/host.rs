@@ -157,6 +157,12 @@ pub enum HostError {
         /// What it said.
         reason: String,
     },
+    /// The system has no file descriptors, processes or memory left; that passes.
+    #[error("this host lacks resources: {reason}")]
+    Short {
+        /// What could not be done, and what the system said.
+        reason: String,
+    },
     /// The engine does not answer; it may come back.
     #[error("the engine does not answer: {reason}")]
     EngineAway {
@@ -253,7 +259,10 @@ impl HostError {
     /// Whether the same step may well succeed in a while.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::EngineDisturbed { .. } | Self::EngineAway { .. } | Self::RegistryAway { .. })
+        matches!(
+            self,
+            Self::EngineDisturbed { .. } | Self::Short { .. } | Self::EngineAway { .. } | Self::RegistryAway { .. }
+        )
     }
 
     /// Whether trying again may help where the alternative is a service that is down. What a program of the project's

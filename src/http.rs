@@ -34,6 +34,7 @@ mod answer;
 mod error;
 mod health;
 mod metrics;
+mod rates;
 mod refusals;
 mod tally;
 
@@ -68,6 +69,7 @@ struct Inner {
     readiness: watch::Receiver<Readiness>,
     room: body::Room,
     refusals: refusals::Refusals,
+    rates: rates::Rates,
     tally: tally::Tally,
 }
 
@@ -83,7 +85,8 @@ impl App {
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
         let (room, refusals, tally) = Default::default();
-        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, tally }))
+        let rates = rates::Rates::new(limits.hooks_per_minute);
+        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, rates, tally }))
     }
 }
 

@@ -7,6 +7,7 @@ mod activity;
 mod attend;
 mod carry;
 mod guard;
+mod looks;
 mod prepare;
 mod record;
 mod scribe;
@@ -16,16 +17,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use looks::{Looks, Turns};
 
 pub use activity::Activity;
 pub use way_back::{NoWayBack, past_of};
 
 use crate::deploy::catalog::{Catalog, Project};
 use crate::deploy::event::Wanted;
-use crate::deploy::plan::Plan;
+use crate::deploy::plan::{self, Plan};
 use crate::deploy::request::DeployRequest;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::status::State;
@@ -33,6 +36,14 @@ use crate::host::{HostError, SharedHost};
 use crate::lanes::{Lanes, QueueFull, Turn};
 use crate::model::{DeploymentId, PinnedImage, ProjectName, Repository};
 use crate::store::{Acceptance, Deployment, Freeze, Store, StoreError};
+
+/// How many dry runs ask a registry at a time.
+const RESOLVING: usize = 8;
+
+/// What a plan needs to know of the machine, and what is odd about it.
+type BeforeAPlan = Result<(Snapshot, Vec<String>), HostError>;
+/// What runs.
+type Running = Result<Vec<Instance>, HostError>;
 
 /// Carries deployments out. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +64,10 @@ struct Inner {
     patience: Duration,
     withdrawals: Mutex<HashMap<DeploymentId, Withdrawal>>,
     activity: watch::Sender<Activity>,
+    /// Reads for dry runs and readings.
+    snapshots: Arc<Looks<Vec<Repository>, BeforeAPlan>>,
+    observations: Arc<Looks<(), Running>>,
+    resolving: Semaphore,
 }
 
 struct Withdrawal {
@@ -137,6 +152,7 @@ impl Runner {
     /// A runner that has nothing to do yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let turns = Arc::<Turns>::default();
         Self(Arc::new(Inner {
             store: parts.store,
             host: parts.host,
@@ -149,6 +165,9 @@ impl Runner {
             patience: parts.patience,
             withdrawals: Mutex::default(),
             activity: watch::Sender::default(),
+            snapshots: Arc::new(Looks::new(Arc::clone(&turns))),
+            observations: Arc::new(Looks::new(turns)),
+            resolving: Semaphore::new(RESOLVING),
         }))
     }
 
@@ -265,9 +284,19 @@ impl Runner {
     /// # Errors
     /// When an image cannot be resolved or the machine cannot be read.
     pub async fn plan(&self, project: &Project, wanted: &Wanted) -> Result<DryRun, HostError> {
-        let release = self.resolve(wanted).await?;
-        let (snapshot, plan) = self.prepare(&project.spec, &release).await?;
-        let warnings = self.0.host.warnings(&project.spec).await?;
+        let release = {
+            // Never closed.
+            let _turn = self.0.resolving.acquire().await;
+            self.resolve(wanted).await?
+        };
+        let repositories = prepare::repositories(&release);
+        let (runner, spec, of) = (self.clone(), Arc::clone(&project.spec), repositories.clone());
+        let read = async move {
+            let snapshot = runner.snapshot(&spec, &of).await?;
+            Ok((snapshot, runner.0.host.warnings(&spec).await?))
+        };
+        let (snapshot, warnings) = self.0.snapshots.look(&project.spec.name, repositories, read).await?;
+        let plan = plan::forward(&release, &snapshot, project.spec.lifecycle.before.is_some());
         Ok(DryRun { release, snapshot, plan, warnings })
     }
 
@@ -276,7 +305,8 @@ impl Runner {
     /// # Errors
     /// When the machine cannot be read.
     pub async fn observe(&self, project: &Project) -> Result<Vec<Instance>, HostError> {
-        self.0.host.observe(&project.spec).await
+        let (host, spec) = (Arc::clone(&self.0.host), Arc::clone(&project.spec));
+        self.0.observations.look(&project.spec.name, (), async move { host.observe(&spec).await }).await
     }
 
     async fn resolve(&self, wanted: &Wanted) -> Result<Vec<PinnedImage>, HostError> {

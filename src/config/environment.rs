@@ -23,7 +23,7 @@ const PREFIX: &str = "WINDLASS_";
 /// What the command reads for itself.
 const OF_THE_COMMAND: [&str; 4] = ["WINDLASS_CONFIG", "WINDLASS_LOG", "WINDLASS_URL", "WINDLASS_KEY_FILE"];
 /// Every single setting. A table or a list cannot be overridden by one variable.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
     "listen",
     "metrics_listen",
     "socket",
@@ -32,6 +32,7 @@ const SETTINGS: [&str; 12] = [
     "drain_timeout",
     "limits.body",
     "limits.queue",
+    "limits.hooks_per_minute",
     "limits.connections",
     "limits.header_timeout",
     "limits.body_timeout",

@@ -91,6 +91,7 @@ pub(super) fn load(
         limits: Limits {
             body: host.limits.body.0,
             queue: host.limits.queue.0,
+            hooks_per_minute: host.limits.hooks_per_minute.0,
             connections: host.limits.connections.0,
             header_timeout: host.limits.header_timeout.0,
             body_timeout: host.limits.body_timeout.0,

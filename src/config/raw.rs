@@ -39,6 +39,7 @@ pub(super) struct Host {
 pub(super) struct Limits {
     pub(super) body: Size,
     pub(super) queue: Count,
+    pub(super) hooks_per_minute: Count,
     pub(super) connections: Count,
     pub(super) header_timeout: Deadline,
     pub(super) body_timeout: Deadline,
@@ -210,6 +211,7 @@ impl Default for Limits {
         Self {
             body: Size(1 << 20),
             queue: Count(32),
+            hooks_per_minute: Count(60),
             connections: Count(512),
             header_timeout: Deadline(Duration::from_secs(10)),
             body_timeout: Deadline(Duration::from_secs(30)),

@@ -51,6 +51,8 @@ pub struct Limits {
     pub body: usize,
     /// Waiting deployments of one project.
     pub queue: usize,
+    /// How often one key may ask for a deployment in a minute.
+    pub hooks_per_minute: usize,
     /// Open connections on the hook port.
     pub connections: usize,
     /// How long a caller may take for the head of a request.

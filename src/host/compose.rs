@@ -208,6 +208,7 @@ impl ComposeCommand<'_> {
             ExecError::NoDirectory { directory } => {
                 HostError::Target { reason: format!("the directory {directory} of the compose project does not exist") }
             }
+            error @ ExecError::Short { .. } => HostError::Short { reason: error.to_string() },
             error => failed(command, &error.to_string()),
         })?;
         if output.status.success() {

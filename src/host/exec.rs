@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -84,6 +85,9 @@ pub(crate) enum ExecError {
     NoDirectory { directory: String },
     #[error("{program} could not be run: {reason}")]
     Failed { program: String, reason: String },
+    /// The system has no file descriptors, processes or memory left; that passes.
+    #[error("{program} could not be run: {reason}")]
+    Short { program: String, reason: String },
     #[error("{program} did not end within {} s{}", after.as_secs(), said(tail))]
     Deadline { program: String, after: Duration, tail: String },
 }
@@ -171,6 +175,12 @@ impl Run<'_> {
 
     /// An absent program and an absent directory come back as the same error.
     fn not_started(&self, error: &io::Error) -> ExecError {
+        if matches!(
+            error.raw_os_error().map(Errno::from_raw),
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN | Errno::ENOMEM)
+        ) {
+            return ExecError::Short { program: self.program.to_owned(), reason: error.to_string() };
+        }
         match self.directory {
             _ if error.kind() != io::ErrorKind::NotFound => {}
             Some(directory) if !directory.is_dir() => {
@@ -354,6 +364,22 @@ mod tests {
         let directory = Some(Path::new("/no/such/directory"));
         let error = Run { directory, ..run("true", &[]) }.output().await.unwrap_err();
         assert_eq!(error.to_string(), "the directory /no/such/directory does not exist");
+    }
+
+    #[test]
+    fn what_the_system_is_short_of_is_told_from_what_is_wrong() {
+        for (errno, is_short) in [
+            (Errno::EMFILE, true),
+            (Errno::ENFILE, true),
+            (Errno::EAGAIN, true),
+            (Errno::ENOMEM, true),
+            (Errno::EACCES, false),
+            (Errno::ENOEXEC, false),
+            (Errno::ENOENT, false),
+        ] {
+            let error = run("true", &[]).not_started(&io::Error::from(errno));
+            assert_eq!(matches!(error, ExecError::Short { .. }), is_short, "{error}");
+        }
     }
 
     #[tokio::test]

@@ -111,6 +111,7 @@ pub(crate) async fn run(
             let said = if tail.is_empty() { String::new() } else { format!("; it said last: {tail}") };
             failed(format!("not done within {}{said}", humantime::format_duration(after)))
         }
+        error @ ExecError::Short { .. } => HostError::Short { reason: error.to_string() },
         other @ ExecError::NoDirectory { .. } => failed(other.to_string()),
     })?;
     if output.status.success() { Ok(()) } else { Err(failed(why(&output))) }

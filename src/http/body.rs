@@ -14,12 +14,12 @@ use super::error::Error;
 use super::limits::Limits;
 use super::places::{Place, Places};
 
-/// Bodies up to this size cost no more than their connection; of further ones a few are read at a time. No key is proven
-/// before the body is there, so this is what anybody can make windlass hold in memory.
+/// A body up to this size needs no place of its own; larger ones are read a few at a time. No key is proven before the body
+/// is complete, so this limits the memory that a caller without a key can use.
 const SMALL: usize = 64 * 1024;
 /// How many larger ones are read at the same time.
 const LARGE_AT_A_TIME: usize = 16;
-/// How many bytes have to come in each second.
+/// How many bytes a body has to bring each second.
 const LEAST_A_SECOND: u32 = 1024;
 
 /// Room for the bodies that are being read.
@@ -70,7 +70,7 @@ impl Room {
     }
 }
 
-/// How long a body may have taken by the time that it has brought `bytes`.
+/// How long a body may take to bring more than `bytes`.
 fn patience(bytes: usize, limits: &Limits) -> Duration {
     let at_the_rate = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / LEAST_A_SECOND;
     limits.body_timeout.min(limits.body_grace + at_the_rate)
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_body_waits_for_nobody_and_the_oldest_of_a_caller_gives_way() {
+    async fn a_large_body_does_not_wait_and_the_oldest_one_of_its_network_is_given_up() {
         let (room, limits) = (Room::default(), Limits::default());
         let mut held: Vec<_> = (0..3).map(|_| Box::pin(room.read(endless(SMALL + 1), ADDRESS, &limits))).collect();
         for reading in &mut held {

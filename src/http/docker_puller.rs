@@ -4,6 +4,7 @@
 //! neither it nor the address gets into a log. The body, in which docker-puller was not interested either, is not read.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Query, Request};
@@ -73,6 +74,11 @@ pub(super) async fn call(app: App, request: Request) -> Response {
 impl App {
     async fn answer_puller(&self, puller: &DockerPuller, address: &Address, head: &Parts) -> Result<Response, Refused> {
         let tokens: Vec<&str> = address.tokens.iter().map(String::as_str).collect();
+        let origin = head.extensions.get::<Peer>().map(|peer| peer.origin);
+        if let Some(guesser) = origin.and_then(|origin| origin.address()) {
+            // A token may be short enough to be guessed.
+            tokio::time::sleep(self.0.refusals.delay(guesser, Instant::now())).await;
+        }
         // What is asked for stands in the address: so it takes the body's place where two deliveries are compared.
         let body = Bytes::from(address.hooks.join("\n"));
         let delivery = puller.token.verify(&tokens, &SignedHook { headers: &head.headers, body: &body }).map_err(

@@ -1,6 +1,7 @@
 //! The answers that are not what the caller wished for: each a problem of RFC 9457 with a stable name.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -39,6 +40,8 @@ pub(super) enum Error {
     FramedTwice,
     #[error("the body was given up: too many large ones are being sent at the same time")]
     BodyGivenUp,
+    #[error("this key asks for deployments too often: try again in {} s", whole_seconds(*.wait))]
+    TooOften { wait: Duration },
     #[error("too many connections wait for answers with this key: close some, or ask without `wait` and streams")]
     TooManyOpen,
     #[error("a body has at most {limit} bytes here")]
@@ -88,6 +91,7 @@ impl Error {
             | Self::NotUnderstood(_)
             | Self::Refused(Refusal::NotUnderstood(_)) => Kind(S::BAD_REQUEST, "not_understood", "Not understood"),
             Self::BodyGivenUp => Kind(S::SERVICE_UNAVAILABLE, "crowded", "Too many large bodies"),
+            Self::TooOften { .. } => Kind(S::TOO_MANY_REQUESTS, "too_often", "Too many deployments of this key"),
             Self::TooManyOpen => Kind(S::TOO_MANY_REQUESTS, "too_many_open", "Too many connections of this key"),
             Self::BodyTooLarge { .. } => Kind(S::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::AddressTooLong => Kind(S::URI_TOO_LONG, "address_too_long", "The address is too long"),
@@ -152,6 +156,7 @@ impl Error {
             Self::NotTaken { error: SubmitError::Closing, .. } => Some(10),
             Self::TooManyRefused => Some(refusals::SPAN.as_secs()),
             Self::TooManyOpen => Some(10),
+            Self::TooOften { wait } => Some(whole_seconds(*wait)),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(30),
             _ => None,
         }
@@ -193,6 +198,10 @@ impl Error {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         tracing::error!(%error, cause, "failed to use the store");
     }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a body.
     pub body: usize,
+    /// How often one key may ask for a deployment.
+    pub hooks_per_minute: usize,
     /// How long the head of a request may take to arrive, and how long a connection may be idle between two.
     pub header_timeout: Duration,
     /// How long a body may take to arrive.
@@ -21,7 +23,7 @@ pub struct Limits {
 
 /// Bytes of a request's head, and about what one connection buffers.
 pub(super) const HEAD: usize = 64 * 1024;
-/// How many requests a connection may bring that proves nothing, and how long it may go on. The next answer ends it.
+/// A connection that has proven no key ends after so many requests, or with the first answer after so much time.
 pub(super) const UNPROVEN_REQUESTS: u32 = 100;
 pub(super) const UNPROVEN_AGE: Duration = Duration::from_secs(60);
 /// Bytes of a request's path and query.
@@ -31,6 +33,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 1 << 20,
+            hooks_per_minute: 60,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
             body_grace: Duration::from_secs(5),

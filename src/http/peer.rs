@@ -19,14 +19,14 @@ pub(super) struct Peer {
     pub(super) origin: Origin,
     /// To learn when everything written has left.
     pub(super) flushes: Flushes,
-    /// To learn how often a length was announced.
+    /// The `Content-Length` lines that came over the connection.
     pub(super) lengths: Lengths,
-    /// What the connection holds.
+    /// The connection's place.
     pub(super) place: Arc<Place>,
 }
 
 impl Peer {
-    /// Refuses an answer that takes its time where the connection would not be kept that long.
+    /// Refuses a request whose answer takes long if its key has its share of connections already.
     pub(super) fn must_keep_its_place(head: &Parts) -> Result<(), Error> {
         match head.extensions.get::<Self>() {
             Some(peer) if peer.place.is_surplus() => Err(Error::TooManyOpen),
@@ -45,7 +45,7 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// The address, where there is one.
+    /// The address, unless it is a process of this host.
     pub(super) const fn address(&self) -> Option<IpAddr> {
         match self {
             Self::Network(address) => Some(address.ip()),

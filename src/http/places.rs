@@ -1,9 +1,9 @@
-//! Who keeps a place when places run short: nobody waits for one, and nobody can fill them all.
+//! Limits how many connections are open, without making a new one wait.
 //!
-//! A caller that has proven nothing yet always gets a place. What makes room for it is the oldest of those that have
-//! proven nothing either: of the same network where that has more than its share, else of all. A caller that has proven
-//! a key keeps its place; but no key has more than its share, and all keys together leave some places to newcomers. So a
-//! network never loses more than what it holds without a proof, however many callers are behind one address.
+//! A new connection always gets a place. If all places are taken, the oldest connection that has proven no key is closed; a
+//! network that holds more than its share of unproven connections loses its own oldest first. A connection that has proven
+//! a key is never closed for room. One key keeps at most its share of places, and all keys together leave a part of them to
+//! unproven connections. A network is never refused, because a proxy or a NAT may stand for many callers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// One network and one key each have at most this part of all places.
+/// One network without a proof, and one key, each hold at most this part of all places.
 const SHARE: usize = 8;
-/// This part of all places is left to callers that have proven nothing yet.
-const NEWCOMERS: usize = 4;
+/// This part of all places is left to connections that have proven no key.
+const UNPROVEN: usize = 4;
 
 /// A number of places. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,19 +26,19 @@ pub struct Places(Arc<Shared>);
 struct Shared {
     most: usize,
     state: Mutex<State>,
-    /// Counts those who were told to go and have not gone yet as well.
+    /// Also counts connections that are being closed for room.
     open: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// How many have a place, and may keep it because of where they come from.
+    /// How many places processes of this host have.
     trusted: usize,
-    /// Those who have proven nothing, in the order in which they came.
+    /// Connections that have proven no key, the oldest first.
     unproven: BTreeMap<u64, Unproven>,
     of_network: HashMap<IpAddr, usize>,
-    /// The key that each of the others has proven.
+    /// The key of each connection that has proven one.
     proven: HashMap<u64, String>,
     of_key: HashMap<String, usize>,
 }
@@ -54,7 +54,7 @@ struct Unproven {
 pub(super) struct Place {
     places: Places,
     number: u64,
-    /// Nothing for a caller that is trusted as it comes.
+    /// `None` for a process of this host.
     network: Option<IpAddr>,
     lost: CancellationToken,
     /// Whether the key that was proven last had its share already.
@@ -70,8 +70,8 @@ impl Places {
         Self(Arc::new(Shared { most, state: Mutex::default(), open: Arc::new(Semaphore::new(most)) }))
     }
 
-    /// Takes a place for a caller from `address`; without one it is a process of this host, which is trusted. Waits only
-    /// for whoever makes room to be gone, or for room among those that are trusted.
+    /// Takes a place for a connection from `address`, or from a process of this host if there is none. Waits only until the
+    /// connection that makes room is closed; a process of this host waits for a free place.
     pub(super) async fn enter(&self, address: Option<IpAddr>) -> Place {
         let mut place = self.admit(address.map(network_of));
         // Never closed.
@@ -101,14 +101,14 @@ impl Places {
         Place { places: self.clone(), number, network, lost, is_surplus: AtomicBool::new(false), permit: None }
     }
 
-    /// Lets the oldest that has proven nothing go, for a need of the caller's own.
+    /// Closes the oldest connection that has proven no key.
     pub(super) fn make_room(&self) {
         self.state().drop_oldest(None);
     }
 
-    /// Whether it is time to keep no connection open that need not be.
+    /// Whether unproven connections should end with their next answer.
     pub(super) fn are_short(&self) -> bool {
-        self.state().taken() >= self.0.most - self.0.most / NEWCOMERS
+        self.state().taken() >= self.0.most - self.0.most / UNPROVEN
     }
 
     fn share(&self) -> usize {
@@ -116,7 +116,7 @@ impl Places {
     }
 
     fn most_proven(&self) -> usize {
-        (self.0.most - self.0.most.div_ceil(NEWCOMERS)).max(1)
+        (self.0.most - self.0.most.div_ceil(UNPROVEN)).max(1)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,12 +125,12 @@ impl Places {
 }
 
 impl Place {
-    /// Until it has to be left at once.
+    /// Returns when the connection has to be closed.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
     }
 
-    /// The caller has proven `key`. Keeps the place for it, unless that key has its share already.
+    /// Records that the connection has proven `key`, which keeps its place unless the key has its share already.
     pub(super) fn prove(&self, key: &str) {
         let Some(network) = self.network else { return };
         let mut state = self.places.state();
@@ -149,12 +149,12 @@ impl Place {
         }
     }
 
-    /// Whether a key was proven that holds its share of places already.
+    /// Whether the key that was proven last has its share already.
     pub(super) fn is_surplus(&self) -> bool {
         self.is_surplus.load(Ordering::Relaxed)
     }
 
-    /// Whether it will not be lost.
+    /// Whether the connection will not be closed for room.
     pub(super) fn is_kept(&self) -> bool {
         self.network.is_none() || self.places.state().proven.contains_key(&self.number)
     }
@@ -208,7 +208,7 @@ fn count_down<K: Eq + std::hash::Hash + Clone>(counts: &mut HashMap<K, usize>, o
     }
 }
 
-/// What belongs to one caller: of IPv6 everybody has at least a /64.
+/// The network of an address: an IPv6 /64, because one caller has at least that.
 pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_always_gets_in_and_the_oldest_that_proved_nothing_goes() {
+    fn a_new_connection_always_gets_a_place_and_the_oldest_unproven_one_is_closed() {
         let places = places(8);
         let mut all: Vec<Place> = (0..8).map(|n| enter(&places, &format!("192.0.2.{n}"))).collect();
         all[0].prove("shop/ci");
@@ -256,7 +256,7 @@ mod tests {
         let all: Vec<Place> = (0..5).map(|n| enter(&places, &format!("2001:db8:1:2::{n}"))).collect();
         assert_eq!(lost(&all), [0, 1, 2]);
         assert!(!other.lost.is_cancelled());
-        // Whoever has proven a key is not counted: of many callers behind one address only those who proved nothing.
+        // Of many callers behind one address, only the unproven connections count.
         let proven: Vec<Place> = (0..4).map(|_| enter(&places, "203.0.113.1")).collect();
         proven[2].prove("shop/ci");
         proven[3].prove("blog/ci");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_on_this_host_has_all_places_for_its_callers() {
+    fn the_addresses_of_this_host_have_no_share() {
         let places = places(16);
         for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
             let all: Vec<Place> = (0..16).map(|_| enter(&places, address)).collect();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_holds_more_than_its_share_and_all_keys_leave_room_for_newcomers() {
+    fn a_key_keeps_at_most_its_share_and_all_keys_leave_places_to_unproven_connections() {
         let places = places(16);
         let of_one: Vec<Place> = (0..4).map(|_| enter(&places, "127.0.0.1")).collect();
         of_one.iter().for_each(|place| place.prove("shop/ci"));
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(kept(&of_one), 2);
         let of_many: Vec<Place> = (0..12).map(|_| enter(&places, "127.0.0.1")).collect();
         of_many.iter().enumerate().for_each(|(n, place)| place.prove(&format!("p{n}/ci")));
-        assert_eq!(kept(&of_many), 10, "a quarter of all places is for newcomers");
+        assert_eq!(kept(&of_many), 10, "a quarter of all places is left");
         let newcomer = enter(&places, "127.0.0.1");
         assert_eq!((lost(&of_one), kept(&of_many)), (vec![2], 10));
         assert!(!newcomer.lost.is_cancelled());
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_of_this_host_is_never_told_to_go() {
+    async fn a_process_of_this_host_is_never_closed_for_room() {
         let places = places(2);
         let (one, two) = (places.enter(None).await, places.enter(None).await);
         let mut third = std::pin::pin!(places.enter(None));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_network_of_addresses_is_one_caller_and_an_address_counts_the_same_however_it_is_written() {
+    fn an_ipv6_network_is_one_caller_and_an_address_counts_the_same_in_every_notation() {
         let network = |text: &str| network_of(text.parse().unwrap()).to_string();
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network("2001:db8:1:3::"), "2001:db8:1:3::");

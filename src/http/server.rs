@@ -82,7 +82,7 @@ pub async fn serve(door: Door, limits: Limits, tasks: &TaskTracker, stop: Cancel
         match accepted {
             Ok((stream, origin)) => {
                 complained = false;
-                // Not even a stop turns away who is here already.
+                // A connection that was accepted is served even if a stop is under way.
                 let place = places.enter(origin.address()).await;
                 let (router, places, stop) = (router.clone(), places.clone(), stop.clone());
                 let connection = Connection { origin, router, places, place, limits, stop };
@@ -99,7 +99,7 @@ pub async fn serve(door: Door, limits: Limits, tasks: &TaskTracker, stop: Cancel
                     complained = true;
                     tracing::error!(%error, "failed to accept a connection; trying again until it works");
                 }
-                // It may be for want of a file descriptor.
+                // There may be no file descriptor left.
                 places.make_room();
                 let _ = stop.run_until_cancelled(tokio::time::sleep(BREATHER)).await;
             }
@@ -203,7 +203,7 @@ impl Connection {
     }
 }
 
-/// How long a connection may stay open.
+/// Decides how long a connection stays open.
 struct Tenure {
     places: Places,
     place: Arc<Place>,
@@ -212,8 +212,8 @@ struct Tenure {
 }
 
 impl Tenure {
-    /// Counts one more answer, and says whether it is the last one: of a connection that proved nothing, and has been
-    /// here for long or is one too many.
+    /// Counts an answer, and says whether the connection ends with it: a connection that has proven no key ends after some
+    /// requests, after some time, and when places run short.
     fn ends(&self) -> bool {
         let answers = self.asked.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let is_over = || answers >= limits::UNPROVEN_REQUESTS || self.begun.elapsed() >= limits::UNPROVEN_AGE;

@@ -1,5 +1,5 @@
-//! A connection's bytes: how long the peer may leave them lying, when they have left, and how often they announce a
-//! length.
+//! A connection's bytes: how long the peer may leave them lying, when they have left, and the `Content-Length` lines among
+//! them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -54,16 +54,15 @@ impl Flushes {
     }
 }
 
-/// Counts the lines that announce a length and that no request has accounted for yet.
+/// Counts the `Content-Length` lines that no request has accounted for yet.
 ///
-/// HTTP's own reader drops a `Content-Length` that comes with a `Transfer-Encoding`, so that nothing in the request says
-/// that both were there.
+/// hyper drops a `Content-Length` that comes with a `Transfer-Encoding`, so the request does not show that both were there.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lengths(Arc<AtomicU64>);
 
 impl Lengths {
-    /// Accounts for a request, and says whether it was framed in two ways. A chunked request that is sent together with
-    /// the next one is taken for such a request when that one has a length.
+    /// Accounts for a request, and says whether it had both headers. A chunked request that is sent together with the next
+    /// one is mistaken for such a request if the next one has a length.
     pub(super) fn contradict(&self, headers: &HeaderMap) -> bool {
         if headers.contains_key(TRANSFER_ENCODING) {
             return self.0.load(Ordering::Relaxed) > 0;

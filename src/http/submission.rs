@@ -43,6 +43,10 @@ impl App {
         if wish.dry_run {
             return self.plan(project, request).await;
         }
+        if let Some(key) = &request.requested_by.key {
+            let key = format!("{}/{key}", request.project);
+            self.0.rates.take(&key, Instant::now().into_std()).map_err(|wait| Error::TooOften { wait })?;
+        }
         let (deployment, joined) = match self.0.runner.submit(request).await {
             Ok(Submitted::New(deployment)) => (deployment, false),
             Ok(Submitted::Joined(deployment)) => (deployment, true),

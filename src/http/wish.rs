@@ -41,7 +41,7 @@ struct Written {
 }
 
 impl Wish {
-    /// Whether the answer may end only with the deployment.
+    /// Whether the answer may take as long as the deployment.
     pub(super) fn takes_long(&self) -> bool {
         !self.dry_run && (self.wait.is_some() || self.form != Form::Json)
     }

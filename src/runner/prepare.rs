@@ -23,12 +23,19 @@ impl Runner {
         spec: &ProjectSpec,
         release: &[PinnedImage],
     ) -> Result<(Snapshot, Plan), HostError> {
-        let repositories: BTreeSet<_> = release.iter().map(|image| image.image.repository().clone()).collect();
-        let repositories: Vec<Repository> = repositories.into_iter().collect();
-        self.find_conflict(spec, &repositories).await?;
-        let snapshot = self.0.host.snapshot(spec, &repositories).await?;
+        let snapshot = self.snapshot(spec, &repositories(release)).await?;
         let plan = plan::forward(release, &snapshot, spec.lifecycle.before.is_some());
         Ok((snapshot, plan))
+    }
+
+    /// What runs of the services that use one of `repositories`.
+    pub(super) async fn snapshot(
+        &self,
+        spec: &ProjectSpec,
+        repositories: &[Repository],
+    ) -> Result<Snapshot, HostError> {
+        self.find_conflict(spec, repositories).await?;
+        self.0.host.snapshot(spec, repositories).await
     }
 
     /// Fails where another project starts something else by a name that this release would be given.
@@ -89,6 +96,11 @@ impl Carrier {
         let (host, project) = (Arc::clone(&self.inner.host), Arc::clone(&self.project));
         self.insist(|| host.places(&project.spec)).await
     }
+}
+
+/// The repositories of a release's images, each once.
+pub(super) fn repositories(release: &[PinnedImage]) -> Vec<Repository> {
+    release.iter().map(|image| image.image.repository().clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn join(places: &BTreeSet<String>) -> String {

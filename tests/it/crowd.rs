@@ -1,4 +1,4 @@
-//! A crowd in the door: whoever holds as many connections as it can get, a good caller is answered.
+//! Many connections at once: a good hook is answered whatever they do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,13 +10,13 @@ use windlass::auth::{self, Scheme};
 use crate::daemon::{Caller, Home, TestDaemon, eventually, send};
 use crate::raw::{Raw, signature, status};
 
-/// How many connections the door takes, and how many want in.
+/// `limits.connections`, and how many clients there are.
 const PLACES: usize = 64;
 const CROWD: usize = 96;
 const HOOK: &str = "POST /v1/hooks/shop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
 const BODY: &str = r#"{"image":"r.io/shop:v1"}"#;
 
-/// Callers that come again whenever they are sent away, until this is dropped.
+/// Clients that connect again whenever their connection is closed, until this is dropped.
 struct Crowd {
     _callers: JoinSet<()>,
     begun: Arc<AtomicUsize>,
@@ -24,7 +24,7 @@ struct Crowd {
 
 #[derive(Clone)]
 enum Manner {
-    /// Says something, and then nothing until it is sent away.
+    /// Sends something, and then nothing until the connection is closed.
     Says(String),
     /// Asks again and again on one connection.
     Asks(&'static str),
@@ -59,7 +59,7 @@ impl Crowd {
             });
         }
         let crowd = Self { _callers: callers, begun };
-        // Some were sent away already: there is no place left.
+        // Some connections were closed already, so all places are taken.
         eventually("the crowd to gather", async || crowd.begun.load(Ordering::SeqCst) > CROWD).await;
         crowd
     }
@@ -72,7 +72,7 @@ fn home() -> Home {
     home
 }
 
-/// Sends a request over a new connection, and again while it is turned away, as `curl --retry` does.
+/// Sends a request over a new connection, and again if that is closed, as `curl --retry` does.
 async fn insist(daemon: &TestDaemon, request: &str) -> String {
     let mut answer = String::new();
     for _ in 0..20 {

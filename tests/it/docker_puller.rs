@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -94,6 +95,22 @@ async fn both_addresses_answer_as_docker_puller_did_and_deploy() {
     let told = request(&daemon, "POST", &by_query("&wait=20s"), &more).await;
     assert_eq!((told.status, told.body.as_str()), (200, SUCCESS), "{told:?}");
     assert_eq!(all_ended(&home, &daemon).await[0]["release"][0]["image"], "r.io/shop:v1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_many_guesses_the_token_is_looked_at_late_and_the_right_one_still_works() {
+    let home = home();
+    let daemon = home.start();
+    for guess in 0..20 {
+        assert_eq!(post(&daemon, &format!("/?token=guess-{guess}&hook=myhook1")).await.status, 400);
+    }
+    let begun = Instant::now();
+    assert_eq!(post(&daemon, "/?token=guess-20&hook=myhook1").await.status, 400);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "the next guess came at once");
+    let begun = Instant::now();
+    let told = post(&daemon, &by_query("")).await;
+    assert_eq!((told.status, told.body.as_str()), (200, SUCCESS), "{told:?}");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "the delay shows which token is the right one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,6 +187,46 @@ async fn a_dry_run_answers_with_the_plan_and_changes_nothing() {
     assert_eq!(caller.deploy("two", "r.io/shop:v2").await.status, 200);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_dry_runs_at_once_share_their_looks_at_the_machine_and_none_is_refused() {
+    let home = Home::with_shop();
+    home.project("blog", &["r.io/blog"]);
+    home.world.service("blog", "web", "r.io/blog:live");
+    home.world.publish("r.io/blog:v1", "blog v1");
+    let daemon = home.start();
+    let [shop, blog] = ["shop", "blog"].map(|project| Caller::new(&home, &daemon, project, Scheme::Standard));
+    let runs = (0..150).map(|n| {
+        let (caller, project) = if n % 5 == 0 { (&blog, "blog") } else { (&shop, "shop") };
+        let body = json!({ "image": format!("r.io/{project}:v1"), "actor": n.to_string() });
+        send(caller.hook(&format!("dry-{n}"), "?dry_run=1", body.to_string()))
+    });
+    for answer in futures_util::future::join_all(runs).await {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let state = home.world.state();
+    assert_eq!(state.most_looks_at_once, 1, "at one project one look at a time");
+    assert!(state.looks < 75, "150 dry runs took {} looks", state.looks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_asks_for_so_many_deployments_in_a_minute_and_is_told_when_to_come_again() {
+    let home = Home::with_shop();
+    home.configure("limits.hooks_per_minute = 3");
+    let (daemon, caller) = shop(&home);
+    home.world.state().hold_health = true;
+    for n in 0..3 {
+        assert_eq!(send(caller.hook(&format!("d{n}"), "", image("v1"))).await.status, 202);
+    }
+    let refused = send(caller.hook("one-too-many", "", image("v1"))).await;
+    assert_eq!(problem(&refused), is(429, "too_often"));
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    assert_eq!(caller.get("/v1/deployments?project=shop").await.json()["deployments"].as_array().unwrap().len(), 3);
+    assert_eq!(send(caller.hook("dry", "?dry_run=1", image("v1"))).await.status, 200, "a dry run does not count");
+    let other = Caller::new(&home, &daemon, "shop", Scheme::Bearer);
+    assert_eq!(send(other.hook("d0", "", image("v1"))).await.status, 202, "each key has its own rate");
+}
+
 /// Gives the key of `scheme` a scope.
 fn narrow(home: &Home, scheme: &str, scope: &str) {
     let path = home.path().join("projects.d/shop.toml");

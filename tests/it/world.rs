@@ -58,6 +58,10 @@ pub(crate) struct State {
     /// How often something was changed by two at the same time.
     pub(crate) collisions: usize,
     busy: BTreeSet<String>,
+    /// How often the machine was looked at, and how many looks there were at most at one project at the same time.
+    pub(crate) looks: usize,
+    pub(crate) most_looks_at_once: usize,
+    looking: BTreeMap<ProjectName, usize>,
     /// Programs of projects that exit with 1.
     pub(crate) failing_programs: BTreeSet<String>,
     /// Every end that a project's own command was told, and of which deployment.
@@ -152,6 +156,15 @@ impl World {
     /// Tells those who wait that something has changed.
     pub(crate) fn ring(&self) {
         self.0.changed.notify_waiters();
+    }
+
+    fn begin_look(&self, project: &ProjectName) {
+        let mut state = self.state();
+        state.looks += 1;
+        let count = state.looking.entry(project.clone()).or_default();
+        *count += 1;
+        let count = *count;
+        state.most_looks_at_once = state.most_looks_at_once.max(count);
     }
 
     /// Stops for ever if the trap is here.
@@ -350,9 +363,13 @@ impl Host for World {
     }
 
     async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError> {
+        self.begin_look(&spec.name);
         self.pass(When::Before).await;
+        // Others have the time to come.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let snapshot = self.state().snapshot(spec, repositories);
         self.pass(When::After).await;
+        self.state().looking.entry(spec.name.clone()).and_modify(|count| *count -= 1);
         snapshot
     }
 

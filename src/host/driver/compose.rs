@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use super::Driver;
 use crate::deploy::plan::{Change, Expected, Source};
@@ -24,9 +25,15 @@ use crate::host::{HostError, Narrator, impostors, pins, resources, snapshot, sur
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};
 
+/// How many times `docker compose config` runs at once.
+const READING: usize = 4;
+
 /// What Compose made of each project's files when it was asked last: asking costs a process each time.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<HashMap<ProjectName, (Compose, Model)>>);
+#[derive(Debug)]
+pub(crate) struct Memory {
+    models: Mutex<HashMap<ProjectName, (Compose, Model)>>,
+    reading: Semaphore,
+}
 
 /// One compose project.
 pub(crate) struct ComposeDriver<'a> {
@@ -39,15 +46,21 @@ pub(crate) struct ComposeDriver<'a> {
     pub(crate) compose: &'a Compose,
 }
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self { models: Mutex::default(), reading: Semaphore::new(READING) }
+    }
+}
+
 impl Memory {
     /// Something of what was made of the files last.
     fn recall<T>(&self, project: &ProjectName, compose: &Compose, what: impl FnOnce(&Model) -> T) -> Option<T> {
-        let models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         models.get(project).filter(|(known, _)| known == compose).map(|(_, model)| what(model))
     }
 
     fn learn(&self, project: &ProjectName, compose: &Compose, model: &Model) {
-        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         models.insert(project.clone(), (compose.clone(), model.clone()));
     }
 }
@@ -55,7 +68,11 @@ impl Memory {
 impl ComposeDriver<'_> {
     /// What Compose makes of the project's files, now.
     async fn model(&self) -> Result<Model, HostError> {
-        let model = self.command.config().await?;
+        let model = {
+            // Never closed.
+            let _turn = self.memory.reading.acquire().await;
+            self.command.config().await?
+        };
         self.memory.learn(&self.spec.name, self.compose, &model);
         Ok(model)
     }

@@ -1,6 +1,7 @@
 //! The daemon as a program, and what is said about a host on which it would not work.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -31,6 +32,50 @@ async fn a_daemon_that_is_aborted_leaves_no_core_with_the_keys_in_it() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", serving.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{limits}");
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+}
+
+/// `windlass serve` with a limit of open files.
+fn serve_limited(windlass: &Windlass, limit: &str) -> Command {
+    let serve = windlass.command(&["serve"]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"])
+        .arg(serve.get_program())
+        .args(serve.get_args());
+    for (name, value) in serve.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_daemon_that_may_not_open_what_it_needs_does_not_start_and_says_what_to_change() {
+    let home = Home::with_shop();
+    let windlass = Windlass::on(&home);
+    let refused = Done::of(serve_limited(&windlass, "-n 64").output().unwrap());
+    assert_ne!(refused.code, 0, "{refused:?}");
+    let why = "`limits.connections = 512` needs 832 open files, and this process may have 64; raise its limit \
+        (`LimitNOFILE=` of the unit, `ulimit -n` in a shell)\n";
+    assert!(refused.err.ends_with(why), "{refused:?}");
+    home.configure("limits.connections = 5000");
+    let refused = Done::of(serve_limited(&windlass, "-n 1024").output().unwrap());
+    assert!(
+        refused.code != 0 && refused.err.ends_with(", or set `limits.connections` to at most 704\n"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_raises_its_limit_of_open_files_as_far_as_it_needs() {
+    let home = Home::with_shop();
+    let mut serving = serve_limited(&Windlass::on(&home), "-S -n 64").spawn().unwrap();
+    eventually("the socket", async || home.socket().exists()).await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", serving.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("832"), "{limits}");
     serving.kill().unwrap();
     serving.wait().unwrap();
 }
