@@ -54,6 +54,16 @@ pub(crate) fn leftovers<'a>(model: &Model, containers: &'a [ContainerFacts]) -> 
     containers.iter().filter_map(leftover).collect()
 }
 
+/// The containers that are or were in service: a successor that was never started is not what ran.
+pub(crate) fn without_successors(model: &Model, containers: Vec<ContainerFacts>) -> Vec<ContainerFacts> {
+    let successor = |leftover: Leftover<'_>| match leftover {
+        Leftover::Successor { container, .. } => Some(container.id.clone()),
+        Leftover::Unnamed { .. } => None,
+    };
+    let successors: Vec<String> = leftovers(model, &containers).into_iter().filter_map(successor).collect();
+    containers.into_iter().filter(|container| !successors.contains(&container.id)).collect()
+}
+
 /// The parts of the name that Compose gives a successor: the beginning of the old container's id, and its name.
 fn successor_name(name: &str) -> Option<(&str, &str)> {
     let (id, name) = name.split_once('_')?;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{try_join, try_join_all};
 
+use super::compose::Model;
 use super::container::{ContainerFacts, representative};
 use super::docker::{Engine, ImageFacts};
+use super::leftovers::without_successors;
 use super::select::Selected;
 use super::{HostError, pins};
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
@@ -13,10 +15,11 @@ use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::model::{Digest, LocalImage};
 
 /// The selected services as they are.
-pub(crate) async fn take(engine: &Engine, project: &str, selected: &[Selected]) -> Result<Snapshot, HostError> {
+pub(crate) async fn take(engine: &Engine, model: &Model, selected: &[Selected]) -> Result<Snapshot, HostError> {
     let pins = try_join_all(selected.iter().map(|service| pins::meaning(engine, &service.reference)));
     let names: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
-    let (containers, pins) = try_join(engine.containers_of(project, &names), pins).await?;
+    let (containers, pins) = try_join(engine.containers_of(&model.name, &names), pins).await?;
+    let containers = without_successors(model, containers);
     let services = selected.iter().zip(pins).map(|(service, pinned)| async {
         let container = match representative(&containers, &service.name) {
             Some(facts) => Some(container(engine, service, facts, &containers).await?),

@@ -90,3 +90,19 @@ fn killed_together_with_compose_and_then_cancelled_the_old_release_runs_on() {
     assert_eq!(deployment["status"], "cancelled", "{deployment}");
     only_runs(&site, &v1);
 }
+
+#[test]
+fn what_an_interrupted_replacement_left_behind_is_not_what_a_later_deployment_goes_back_to() {
+    let (mut site, v1, _) = stubborn_site();
+    site.publish("app:bad", &Image::running("bad", "exit 1"));
+    until_v1_is_being_stopped(&site);
+    site.kill();
+    site.kill_compose();
+    // Without its state it knows nothing of the interruption.
+    std::fs::remove_dir_all(site.directory.join("state")).unwrap();
+    site.start();
+    let id = site.ask("app:bad");
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "rolled_back", "{deployment}");
+    only_runs(&site, &v1);
+}

@@ -134,7 +134,7 @@ impl Driver for ComposeDriver<'_> {
         if let Some(reason) = self.obstacles(&model, &services).await?.into_iter().next() {
             return Err(HostError::Target { reason });
         }
-        snapshot::take(self.engine, &model.name, &selected).await
+        snapshot::take(self.engine, &model, &selected).await
     }
 
     async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
