@@ -66,6 +66,8 @@ pub(super) enum Error {
     Ended(Box<DeploymentView>, Outcome),
     #[error("the deployment {} has ended already: {}", .0.id, .0.status)]
     NothingToCancel(Box<DeploymentView>),
+    #[error("the deployment {} is being rolled back, which cannot be cancelled", .0.id)]
+    RollingBack(Box<DeploymentView>),
     #[error(transparent)]
     NoWayBack(#[from] NoWayBack),
     #[error("{0}; nothing was changed: try again")]
@@ -128,6 +130,7 @@ impl Error {
                 Outcome::Cancelled => Kind(S::CONFLICT, "cancelled", "Cancelled"),
             },
             Self::NothingToCancel(_) => Kind(S::CONFLICT, "ended", "Ended already"),
+            Self::RollingBack(_) => Kind(S::CONFLICT, "rolling_back", "Being rolled back"),
             Self::NoWayBack(NoWayBack::Unreadable(_)) => {
                 Kind(S::SERVICE_UNAVAILABLE, "away", "The engine or the registry does not answer")
             }
@@ -179,7 +182,9 @@ impl Error {
     fn deployment(&self) -> Option<serde_json::Value> {
         let id = |id: &DeploymentId| serde_json::Value::String(id.to_string());
         match self {
-            Self::Ended(view, _) | Self::NothingToCancel(view) => serde_json::to_value(view).ok(),
+            Self::Ended(view, _) | Self::NothingToCancel(view) | Self::RollingBack(view) => {
+                serde_json::to_value(view).ok()
+            }
             Self::NotTaken { error: SubmitError::Conflict(other) | SubmitError::Replayed(other), .. } => {
                 Some(id(other))
             }

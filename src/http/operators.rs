@@ -20,7 +20,9 @@ use super::submission::{PLANNING, Taken};
 use super::wish::Wish;
 use super::{App, body};
 use crate::deploy::catalog::Project;
+use crate::deploy::event::Cause;
 use crate::deploy::request::{DeployRequest, Refusal, admit_operator, admit_rollback};
+use crate::deploy::status::State as Stage;
 use crate::deploy::way_back::{History, WayBack};
 use crate::model::{DeploymentId, one_line};
 use crate::runner::{NoWayBack, past_of};
@@ -173,5 +175,12 @@ pub(super) async fn cancel(
         tracing::info!(deployment = %id, by = operator, "cancelling");
         return Ok(accepted(deployment));
     }
-    Err(Error::NothingToCancel(Box::new(view(deployment, None))))
+    match deployment.status.course.as_ref().and_then(|course| course.back.as_ref()) {
+        Some(back) if deployment.status.state == Stage::Running => match back.cause {
+            // It was cancelled before.
+            Cause::Cancelled(_) => Ok(accepted(deployment)),
+            Cause::Failed(_) => Err(Error::RollingBack(Box::new(view(deployment, None)))),
+        },
+        _ => Err(Error::NothingToCancel(Box::new(view(deployment, None)))),
+    }
 }

@@ -194,6 +194,7 @@ impl Carrier {
 
     /// Puts back what ran before. Nobody can cancel it.
     async fn go_back(&mut self) -> Result<(), Halt> {
+        self.close_to_cancelling();
         self.deadline = Instant::now() + self.project.spec.time_back();
         let claimed = if self.lease.is_claimed() { Ok(()) } else { self.claim().await.map(drop) };
         let result = match claimed {
@@ -226,8 +227,7 @@ impl Carrier {
     /// Ends the deployment. The project's own command for that end comes first, so that a crash cannot lose it;
     /// whatever comes of it, the outcome stands.
     async fn conclude(&mut self, outcome: Outcome, reason: Option<String>) -> Result<(), Halt> {
-        // Nobody can cancel any more what has come to its end.
-        super::Runner(Arc::clone(&self.inner)).withdrawals().remove(&self.scribe.deployment().id);
+        self.close_to_cancelling();
         let status = self.status();
         let change = match (&status.release, &status.course) {
             (Some(release), Some(course)) => Change::forward(release, &course.snapshot),
@@ -239,6 +239,11 @@ impl Carrier {
             self.note(format!("the outcome stands, but {error}")).await;
         }
         self.finish(end.outcome, end.reason).await
+    }
+
+    /// From now on nobody can cancel it.
+    fn close_to_cancelling(&self) {
+        super::Runner(Arc::clone(&self.inner)).withdrawals().remove(&self.scribe.deployment().id);
     }
 
     /// Runs the project's own command for this end, writing down what it says.

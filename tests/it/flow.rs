@@ -293,7 +293,7 @@ async fn a_cancelled_deployment_leaves_what_ran_before() {
     let running = caller.ask("two", "r.io/shop:v2").await.id();
     home.world.until("v2 to be applied", |state| state.running.values().any(|r| r.digest == Digest::of(b"v2"))).await;
     let waiting = caller.ask("three", "r.io/shop:v3").await.id();
-    for id in [&waiting, &running] {
+    for id in [&waiting, &running, &running] {
         let answer = operate(&home, &format!("/v1/deployments/{id}/cancel"), json!({})).await;
         assert!(answer.status < 300, "{}", answer.text);
     }
@@ -305,6 +305,41 @@ async fn a_cancelled_deployment_leaves_what_ran_before() {
     assert_eq!(home.world.pin("r.io/shop:live"), Some(Digest::of(b"v1")));
     let again = operate(&home, &format!("/v1/deployments/{running}/cancel"), json!({})).await;
     assert_eq!(again.status, 409, "{}", again.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn putting_back_what_ran_before_is_tried_again_when_it_fails() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:sick", "sick");
+    home.world.state().manners.insert(Digest::of(b"sick"), Manner::Unhealthy);
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    home.world.state().stumbles = 2;
+    let ended = caller.deploy("two", "r.io/shop:sick").await;
+    assert_eq!(ended.json()["deployment"]["status"], "rolled_back", "{}", ended.text);
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
+    home.world.state().stumbles = usize::MAX;
+    let ended = caller.deploy("three", "r.io/shop:sick").await;
+    assert_eq!(ended.json()["deployment"]["status"], "rollback_failed", "{}", ended.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_is_being_rolled_back_cannot_be_cancelled() {
+    let home = Home::with_shop();
+    home.project_with("shop", &["r.io/shop"], "timeout = \"500ms\"");
+    home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    home.world.state().hold_health = true;
+    let failed = caller.ask("two", "r.io/shop:v2").await.id();
+    let (caller, path) = (&caller, format!("/v1/deployments/{failed}"));
+    let is_rolling_back = async || caller.get(&path).await.json()["phase"] == "rolling_back";
+    eventually("the way back", is_rolling_back).await;
+    let answer = operate(&home, &format!("/v1/deployments/{failed}/cancel"), json!({})).await;
+    assert_eq!((answer.status, answer.json()["type"].as_str()), (409, Some("urn:windlass:problem:rolling_back")));
+    home.world.state().hold_health = false;
+    home.world.ring();
+    assert_eq!(caller.outcome(&failed).await["status"], "rolled_back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) failing_programs: BTreeSet<String>,
     /// Every end that a project's own command was told, and of which deployment.
     pub(crate) concluded: Vec<(String, End)>,
+    /// So many more times, putting a container back fails.
+    pub(crate) stumbles: usize,
     /// Health checks answer only once this many are allowed.
     pub(crate) hold_health: bool,
 }
@@ -228,7 +230,12 @@ impl State {
                     return Err(failing(command));
                 }
             }
-            Step::Apply { services, .. } => {
+            Step::Apply { services, change } => {
+                if change.back && self.stumbles > 0 {
+                    self.stumbles -= 1;
+                    let reason = "Conflict. The container name \"/shop-web-1\" is already in use".to_owned();
+                    return Err(HostError::Compose { command: "up", reason });
+                }
                 for service in services {
                     let reference = self.reference(&spec.name, service);
                     let digest = self.pins.get(&reference).cloned().expect("applied without a pin");
