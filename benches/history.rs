@@ -50,7 +50,8 @@ async fn live_through(store: &Store, project: &str, number: usize) -> anyhow::Re
 
     let wanted = Wanted::Images(vec![image]);
     let requested_by = RequestedBy { run_url: Some(format!("https://ci.example/runs/{number}")), ..Default::default() };
-    let repetition = Repetition::Body(Digest::of(format!("{project} {number}").as_bytes()));
+    let repetition =
+        Repetition::Body { key: "ci".parse()?, body: Digest::of(format!("{project} {number}").as_bytes()) };
     let project = project.parse()?;
     let request = DeployRequest { project, wanted, requested_by, sequence: None, repetition, rollback: None };
     let Acceptance::New(mut deployment) = store.accept(request).await? else { bail!("the store was not empty") };

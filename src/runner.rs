@@ -118,9 +118,12 @@ pub enum SubmitError {
     /// The same delivery id came with another body.
     #[error("this delivery id was used before, with another body, for deployment {0}")]
     Conflict(DeploymentId),
-    /// The same body was deployed before, and something newer since.
-    #[error("this body was deployed before as {0}, and newer deployments came since")]
-    Replayed(DeploymentId),
+    /// The same was sent before, and something newer was accepted since.
+    #[error("the same was sent before{}, and newer deployments came since", .0.as_ref().map_or_else(String::new, |id| format!(", for deployment {id}")))]
+    Replayed(Option<DeploymentId>),
+    /// The same was sent before with a query that asked for a dry run, or was not understood.
+    #[error("the same was sent before with a query that asked for no deployment, and is used up")]
+    UsedUp,
     /// A newer sequence was accepted already.
     #[error("sequence {newest} was accepted before, which is newer")]
     Stale {
@@ -229,6 +232,7 @@ impl Runner {
             Acceptance::Joined(deployment) => Ok(Submitted::Joined(deployment)),
             Acceptance::Conflict(id) => Err(SubmitError::Conflict(id)),
             Acceptance::Replayed(id) => Err(SubmitError::Replayed(id)),
+            Acceptance::UsedUp => Err(SubmitError::UsedUp),
             Acceptance::Stale { newest } => Err(SubmitError::Stale { newest }),
             Acceptance::Frozen(freeze) => Err(SubmitError::Frozen(freeze)),
         }

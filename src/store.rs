@@ -149,7 +149,12 @@ mod tests {
     }
 
     pub(super) fn delivery(id: &str, body: &str) -> Repetition {
-        Repetition::Id { id: id.parse().unwrap(), body: Digest::of(body.as_bytes()) }
+        delivery_of("ci", id, body)
+    }
+
+    pub(super) fn delivery_of(key: &str, id: &str, body: &str) -> Repetition {
+        let body = Digest::of(body.as_bytes());
+        Repetition::Id { key: key.parse().unwrap(), id: id.parse().unwrap(), body }
     }
 
     #[tokio::test]

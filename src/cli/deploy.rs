@@ -93,7 +93,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
         )
         .mend("leave out --delivery, or send it with a key: --url URL --key-file FILE"));
     }
-    let request = Request::post(failing, args.what.path(client, ""), &body)?.delivered_as(args.delivery);
+    let request = Request::post(failing, args.what.path(client), &body)?.delivered_as(args.delivery);
     args.waiting.see_through(client, request, output).await
 }
 
@@ -109,13 +109,9 @@ impl What {
     }
 
     /// Where to ask for it.
-    pub(super) fn path(&self, client: &Client, query: &str) -> String {
+    pub(super) fn path(&self, client: &Client) -> String {
         let project = &self.project;
-        if client.is_operator() {
-            format!("/v1/projects/{project}/deploy{query}")
-        } else {
-            format!("/v1/hooks/{project}{query}")
-        }
+        if client.is_operator() { format!("/v1/projects/{project}/deploy") } else { format!("/v1/hooks/{project}") }
     }
 
     /// For whom.

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table;
 use crate::model::one_line;
+use crate::wire::request::HookBody;
 use crate::wire::view::{PlanView, images};
 
 /// What would be deployed.
@@ -26,7 +27,9 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
 /// Asks what `what` would do, and shows it.
 pub(super) async fn preview(what: &What, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
     let failing = format!("a deployment of {} cannot be planned", what.project());
-    let request = Request::post(failing, what.path(client, "?dry_run=1"), &what.body())?;
+    // In the body, where it is signed: nobody can send the same again as a deployment.
+    let body = HookBody { dry_run: Some(true), ..what.body() };
+    let request = Request::post(failing, what.path(client), &body)?;
     show(&client.ask(&request).await?, output)
 }
 

@@ -34,6 +34,8 @@ pub struct Ask {
     pub actor: Option<String>,
     /// Where the build can be looked at.
     pub run_url: Option<String>,
+    /// Only the plan is wanted.
+    pub dry_run: bool,
 }
 
 /// A request that may be written down.
@@ -60,13 +62,34 @@ pub enum Repetition {
     Never,
     /// The delivery's id; with another body it is a conflict.
     Id {
+        /// Whose key it came with: ids are a key's own.
+        key: KeyId,
         /// As it was signed, or named beside a bearer token.
         id: DeliveryId,
         /// Of the body as it was received.
         body: Digest,
     },
     /// The body: nothing else was signed. Seen again when it is no longer the project's newest, it is a replay.
-    Body(Digest),
+    Body {
+        /// Whose key it came with.
+        key: KeyId,
+        /// Of the body as it was received.
+        body: Digest,
+    },
+}
+
+impl Repetition {
+    /// What makes a delivery the same as one before.
+    #[must_use]
+    pub fn of(verified: &Verified<Delivery>) -> Self {
+        let Delivery { identity, body_digest: body, .. } = verified.get();
+        let (key, body) = (verified.key().clone(), body.clone());
+        match identity {
+            Identity::Id(id) => Self::Id { key, id: id.clone(), body },
+            Identity::Body => Self::Body { key, body },
+            Identity::None | Identity::Unusable => Self::Never,
+        }
+    }
 }
 
 /// Why an authentic request is not admitted.
@@ -130,26 +153,23 @@ pub fn admit(project: &Project, verified: &Verified<Delivery>, ask: &Ask) -> Res
             return Err(Refusal::KeyMayNot { key: verified.key().clone(), what: format!("deploy the tag {tag:?}") });
         }
     }
-    let delivery = verified.get();
-    let (id, repetition) = match &delivery.identity {
-        Identity::Id(id) => (Some(id.clone()), Repetition::Id { id: id.clone(), body: delivery.body_digest.clone() }),
-        Identity::Body => (None, Repetition::Body(delivery.body_digest.clone())),
-        Identity::None => (None, Repetition::Never),
+    let mut requested_by = remarks(ask);
+    requested_by.key = Some(verified.key().clone());
+    match &verified.get().identity {
+        Identity::Id(id) => requested_by.delivery = Some(id.clone()),
+        Identity::Body | Identity::None => {}
         Identity::Unusable => {
             return Err(Refusal::NotUnderstood(
                 "`Idempotency-Key` must stand once, with 1 to 256 printable characters without spaces".to_owned(),
             ));
         }
-    };
-    let mut requested_by = remarks(ask);
-    requested_by.key = Some(verified.key().clone());
-    requested_by.delivery = id;
+    }
     Ok(DeployRequest {
         project: project.spec.name.clone(),
         wanted: Wanted::Images(images),
         requested_by,
         sequence: ask.sequence,
-        repetition,
+        repetition: Repetition::of(verified),
         rollback: None,
     })
 }
@@ -294,7 +314,7 @@ mod tests {
         let repetition =
             |scheme| admitted(scheme, Scope::default(), &ask(&["ghcr.io/acme/api:v2"])).unwrap().repetition;
         assert!(matches!(repetition(Scheme::Standard), Repetition::Id { id, .. } if id.as_str() == "delivery-1"));
-        assert!(matches!(repetition(Scheme::Github), Repetition::Body(_)));
+        assert!(matches!(repetition(Scheme::Github), Repetition::Body { .. }));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::wish::{Form, Wish, read_wait};
 use crate::auth::SignedHook;
 use crate::deploy::catalog::Project;
 use crate::deploy::docker_puller::{DockerPuller, PullerHook};
-use crate::deploy::request::admit;
+use crate::deploy::request::{Repetition, admit};
 use crate::wire::json;
 
 const QUERY: &str = "the query takes `token`, `hook` and `wait`, once each";
@@ -93,7 +93,10 @@ impl App {
         let (hook, project) = self.find(puller, address)?;
         let decided = async {
             let wish = address.wish(&project)?;
-            let request = admit(&project, &delivery, &hook.ask())?;
+            let request = match admit(&project, &delivery, &hook.ask()) {
+                Ok(request) => request,
+                Err(refusal) => return Err(self.refuse(&project, Repetition::of(&delivery), refusal).await),
+            };
             if wish.takes_long() {
                 Peer::must_keep_its_place(head)?;
             }

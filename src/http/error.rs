@@ -111,7 +111,7 @@ impl Error {
                 SubmitError::Closing => Kind(S::SERVICE_UNAVAILABLE, "closing", "Shutting down"),
                 SubmitError::QueueFull(_) => Kind(S::SERVICE_UNAVAILABLE, "queue_full", "The queue is full"),
                 SubmitError::Conflict(_) => Kind(S::CONFLICT, "conflict", "Same delivery, other body"),
-                SubmitError::Replayed(_) => Kind(S::CONFLICT, "replayed", "Deployed before"),
+                SubmitError::Replayed(_) | SubmitError::UsedUp => Kind(S::CONFLICT, "replayed", "Sent before"),
                 SubmitError::Stale { .. } => Kind(S::CONFLICT, "stale", "Stale"),
                 SubmitError::Frozen(_) => Kind(S::LOCKED, "frozen", "Frozen"),
                 SubmitError::Store(_) => Kind(S::SERVICE_UNAVAILABLE, "storage", "Cannot be written down"),
@@ -169,9 +169,10 @@ impl Error {
     pub(super) fn detail(&self) -> String {
         match self {
             Self::NotTaken { error: SubmitError::Frozen(freeze), .. } => format!("the project is {freeze}"),
-            Self::NotTaken { error: error @ SubmitError::Replayed(_), .. } => {
-                format!("{error}: to deploy it once more, let the body differ, by `run_url` or a higher `sequence`")
-            }
+            Self::NotTaken { error: error @ (SubmitError::Replayed(_) | SubmitError::UsedUp), .. } => format!(
+                "{error}: to deploy it, send it under another delivery id, or, where only the body is signed, let the \
+                 body differ, by `run_url` or a higher `sequence`"
+            ),
             Self::NotTaken { error: error @ SubmitError::Store(_), .. } => {
                 format!("{error}; nothing was changed: try again")
             }
@@ -185,7 +186,7 @@ impl Error {
             Self::Ended(view, _) | Self::NothingToCancel(view) | Self::RollingBack(view) => {
                 serde_json::to_value(view).ok()
             }
-            Self::NotTaken { error: SubmitError::Conflict(other) | SubmitError::Replayed(other), .. } => {
+            Self::NotTaken { error: SubmitError::Conflict(other) | SubmitError::Replayed(Some(other)), .. } => {
                 Some(id(other))
             }
             _ => None,

@@ -11,7 +11,7 @@ use super::submission::Taken;
 use super::wish::Wish;
 use crate::auth::{Delivery, Identity, Verified};
 use crate::deploy::catalog::Project;
-use crate::deploy::request::{Refusal, admit};
+use crate::deploy::request::{Refusal, Repetition, admit};
 use crate::model::one_line;
 use crate::wire::request::parse_hook;
 
@@ -24,9 +24,24 @@ pub(super) async fn hook(State(app): State<App>, signed: Signed) -> Result<Respo
 
 async fn decide(app: &App, signed: &Signed) -> Result<(Taken, Wish), Error> {
     let Signed { project, delivery, head } = signed;
-    let wish = Wish::read(head, project.spec.longest())?;
-    let ask = parse_hook(&delivery.get().body).map_err(Refusal::NotUnderstood)?;
-    let request = admit(project, delivery, &ask)?;
+    let repetition = || Repetition::of(delivery);
+    // The query is not signed. What it asks for besides a deployment must not become one when somebody sends the same
+    // without it: so the delivery is used up first.
+    let mut wish = match Wish::read(head, project.spec.longest()) {
+        Ok(wish) if !wish.dry_run => wish,
+        other => {
+            app.0.store.use_up(&project.spec.name, repetition()).await?;
+            other?
+        }
+    };
+    let admitted = parse_hook(&delivery.get().body).map_err(Refusal::NotUnderstood).and_then(|ask| {
+        wish.dry_run |= ask.dry_run;
+        admit(project, delivery, &ask)
+    });
+    let request = match admitted {
+        Ok(request) => request,
+        Err(refusal) => return Err(app.refuse(project, repetition(), refusal).await),
+    };
     if wish.takes_long() {
         Peer::must_keep_its_place(head)?;
     }

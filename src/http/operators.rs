@@ -70,8 +70,9 @@ impl Order {
         parse(&self.body).map_err(Error::NotUnderstood)
     }
 
-    async fn submit(self, app: &App, request: DeployRequest) -> Result<Response, Error> {
-        let wish = Wish::read(&self.head, self.project.spec.longest())?;
+    async fn submit(self, app: &App, request: DeployRequest, dry_run: bool) -> Result<Response, Error> {
+        let mut wish = Wish::read(&self.head, self.project.spec.longest())?;
+        wish.dry_run |= dry_run;
         let taken = app.take(&self.project, request, &wish).await?;
         if let Taken::Accepted { deployment, .. } = &taken {
             let (project, by) = (&self.project.spec.name, &self.operator);
@@ -88,7 +89,7 @@ impl Order {
 pub(super) async fn deploy(State(app): State<App>, order: Order) -> Result<Response, Error> {
     let ask = parse_hook(&order.body).map_err(Refusal::NotUnderstood)?;
     let request = admit_operator(&order.project, &order.operator, &ask)?;
-    order.submit(&app, request).await
+    order.submit(&app, request, ask.dry_run).await
 }
 
 pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Response, Error> {
@@ -97,7 +98,7 @@ pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Res
     let found = tokio::time::timeout(PLANNING, finding).await;
     let way = found.map_err(|_| Error::Away(format!("no answer within {} s", PLANNING.as_secs())))??;
     let request = admit_rollback(&order.project, &order.operator, way)?;
-    order.submit(&app, request).await
+    order.submit(&app, request, false).await
 }
 
 pub(super) async fn ways_back(

@@ -16,7 +16,7 @@ use super::format::Format;
 use super::telling::{Telling, Until};
 use super::wish::{Form, Wish};
 use crate::deploy::catalog::Project;
-use crate::deploy::request::DeployRequest;
+use crate::deploy::request::{DeployRequest, Refusal, Repetition};
 use crate::runner::Submitted;
 use crate::store::Deployment;
 use crate::wire::view::PlanView;
@@ -53,6 +53,15 @@ impl App {
             Err(error) => return Err(Error::NotTaken { error, now: self.0.clock.now() }),
         };
         Ok(Taken::Accepted { deployment: Box::new(deployment), joined })
+    }
+
+    /// Refuses a delivery that was proven. It is known from now on: what somebody recorded of it is worth nothing once
+    /// something newer was accepted.
+    pub(super) async fn refuse(&self, project: &Project, repetition: Repetition, refusal: Refusal) -> Error {
+        match self.0.store.refuse(&project.spec.name, repetition).await {
+            Ok(()) => refusal.into(),
+            Err(error) => error.into(),
+        }
     }
 
     async fn plan(&self, project: &Project, request: DeployRequest) -> Result<Taken, Error> {

@@ -28,8 +28,11 @@ pub enum Acceptance {
     Joined(Deployment),
     /// The delivery was made before with another body; this is that one's deployment.
     Conflict(DeploymentId),
-    /// The same body was sent before, and its deployment is not the project's newest any more.
-    Replayed(DeploymentId),
+    /// The same was sent before, and something newer was accepted since. What was sent may have been refused, or its
+    /// deployment forgotten: then there is none.
+    Replayed(Option<DeploymentId>),
+    /// The same was sent before, and asked for nothing to be deployed.
+    UsedUp,
     /// A later one in the sender's order was accepted before.
     Stale {
         /// The latest.
@@ -48,6 +51,39 @@ impl Store {
     pub async fn accept(&self, request: DeployRequest) -> Result<Acceptance, StoreError> {
         let clock = self.0.clock.clone();
         self.0.writer.write(move |connection| accept(connection, &clock, request)).await
+    }
+
+    /// Takes note of a delivery that was refused. It may be sent again until something newer of its project is accepted.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn refuse(&self, project: &ProjectName, repetition: Repetition) -> Result<(), StoreError> {
+        self.note(project, repetition, refused).await
+    }
+
+    /// Takes note of a delivery that asked for nothing to be deployed. Sent again, it deploys nothing either.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn use_up(&self, project: &ProjectName, repetition: Repetition) -> Result<(), StoreError> {
+        self.note(project, repetition, used_up).await
+    }
+
+    async fn note(
+        &self,
+        project: &ProjectName,
+        repetition: Repetition,
+        note: fn(&Connection, &ProjectName, &Key<'_>, Timestamp) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if repetition == Repetition::Never {
+            return Ok(());
+        }
+        let (project, clock) = (project.clone(), self.0.clock.clone());
+        let write = move |connection: &Connection| match Key::of(&repetition) {
+            Some(key) => note(connection, &project, &key, clock.now()),
+            None => Ok(()),
+        };
+        self.0.writer.write(write).await
     }
 
     /// What a request leads to that repeats a known delivery; nothing when it is a new one. Writes nothing.
@@ -77,13 +113,15 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
         return Ok(known);
     }
     let freeze = frozen(connection, &request.project, now)?;
-    if let (Some(freeze), None) = (&freeze, &request.rollback) {
-        return Ok(Acceptance::Frozen(freeze.clone()));
-    }
-    if let Some(sequence) = request.sequence
-        && let Some(newest) = advance(connection, &request.project, sequence)?
-    {
-        return Ok(Acceptance::Stale { newest });
+    let refusal = match &freeze {
+        Some(freeze) if request.rollback.is_none() => Some(Acceptance::Frozen(freeze.clone())),
+        _ => stale(connection, &request)?,
+    };
+    if let Some(refusal) = refusal {
+        if let Some(key) = &key {
+            refused(connection, &request.project, key, now)?;
+        }
+        return Ok(refusal);
     }
     let deployment = create(connection, now, &request)?;
     if let Some(freeze) = freeze {
@@ -99,10 +137,17 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
     Ok(Acceptance::New(deployment))
 }
 
+fn stale(connection: &Connection, request: &DeployRequest) -> Result<Option<Acceptance>, StoreError> {
+    let Some(sequence) = request.sequence else { return Ok(None) };
+    Ok(advance(connection, &request.project, sequence)?.map(|newest| Acceptance::Stale { newest }))
+}
+
 /// What a delivery is known by.
 struct Key<'a> {
+    sender: &'a str,
     kind: &'static str,
     key: &'a str,
+    /// What has to be the same as well.
     body: &'a str,
 }
 
@@ -110,32 +155,75 @@ impl<'a> Key<'a> {
     fn of(repetition: &'a Repetition) -> Option<Self> {
         match repetition {
             Repetition::Never => None,
-            Repetition::Id { id, body } => Some(Self { kind: "id", key: id.as_str(), body: body.as_str() }),
-            Repetition::Body(body) => Some(Self { kind: "body", key: body.as_str(), body: body.as_str() }),
+            Repetition::Id { key: sender, id, body } => {
+                Some(Self { sender: sender.as_str(), kind: "id", key: id.as_str(), body: body.as_str() })
+            }
+            Repetition::Body { key: sender, body } => {
+                Some(Self { sender: sender.as_str(), kind: "body", key: body.as_str(), body: "" })
+            }
         }
     }
 }
 
-/// What a delivery that was made before leads to now.
+/// What a delivery that was made before leads to now. One that was refused, and that nothing newer followed, is as good
+/// as one that was never made.
 fn recall(connection: &Connection, project: &ProjectName, key: &Key<'_>) -> Result<Option<Acceptance>, StoreError> {
-    const KNOWN: &str = "SELECT deployment, body FROM deliveries WHERE project = ? AND kind = ? AND key = ?";
-    const NEWEST: &str = "SELECT max(number) FROM deployments WHERE project = ?";
+    // Of those that were made before windlass wrote it down, it is not known whose they are.
+    const KNOWN: &str = "SELECT deployment, newest, body FROM deliveries
+        WHERE project = ? AND kind = ? AND key = ? AND sender IN (?, '')";
     let mut statement = connection.prepare_cached(KNOWN)?;
-    let known = statement.query_row(params![project.as_str(), key.kind, key.key], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get_ref(1)?.as_str()? == key.body))
+    let known = statement.query_row(params![project.as_str(), key.kind, key.key, key.sender], |row| {
+        let same_body = row.get_ref(2)?.as_str()? == key.body;
+        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?, same_body))
     });
-    let Some((order, same_body)) = known.optional()? else { return Ok(None) };
-    let deployment = numbered(connection, order)?;
-    if !same_body {
-        return Ok(Some(Acceptance::Conflict(deployment.id)));
-    }
-    if key.kind == "body" {
-        let newest: i64 = connection.prepare_cached(NEWEST)?.query_row([project.as_str()], |row| row.get(0))?;
-        if order != newest {
-            return Ok(Some(Acceptance::Replayed(deployment.id)));
+    Ok(match known.optional()? {
+        None => None,
+        Some((None, None, _)) => Some(Acceptance::UsedUp),
+        Some((None, Some(at_that_time), _)) => {
+            (newest(connection, project)? > at_that_time).then_some(Acceptance::Replayed(None))
         }
-    }
-    Ok(Some(Acceptance::Joined(deployment)))
+        Some((Some(order), _, same_body)) => Some(match numbered(connection, order)? {
+            None => Acceptance::Replayed(None),
+            Some(deployment) if !same_body => Acceptance::Conflict(deployment.id),
+            Some(deployment) if key.kind == "body" && order != newest(connection, project)? => {
+                Acceptance::Replayed(Some(deployment.id))
+            }
+            Some(deployment) => Acceptance::Joined(deployment),
+        }),
+    })
+}
+
+/// The number of the project's newest deployment; 0 before there is one.
+fn newest(connection: &Connection, project: &ProjectName) -> Result<i64, StoreError> {
+    const SQL: &str = "SELECT coalesce(max(number), 0) FROM deployments WHERE project = ?";
+    Ok(connection.prepare_cached(SQL)?.query_row([project.as_str()], |row| row.get(0))?)
+}
+
+/// Of one that is known already nothing changes.
+fn refused(connection: &Connection, project: &ProjectName, key: &Key<'_>, now: Timestamp) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT OR IGNORE INTO deliveries (project, sender, kind, key, body, newest, at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let newest = newest(connection, project)?;
+    let Key { sender, kind, key, body } = key;
+    connection.prepare_cached(SQL)?.execute(params![
+        project.as_str(),
+        sender,
+        kind,
+        key,
+        body,
+        newest,
+        now.as_millis()
+    ])?;
+    Ok(())
+}
+
+/// Of one that has a deployment nothing changes.
+fn used_up(connection: &Connection, project: &ProjectName, key: &Key<'_>, now: Timestamp) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO deliveries (project, sender, kind, key, body, at) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET newest = NULL";
+    let Key { sender, kind, key, body } = key;
+    connection.prepare_cached(SQL)?.execute(params![project.as_str(), sender, kind, key, body, now.as_millis()])?;
+    Ok(())
 }
 
 /// Takes a sequence number as the project's latest. If a later one was accepted before, that one is given back.
@@ -177,12 +265,16 @@ fn create(connection: &Connection, now: Timestamp, request: &DeployRequest) -> R
 }
 
 fn remember(connection: &Connection, deployment: &Deployment, key: &Key<'_>) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO deliveries (project, kind, key, body, deployment, at) VALUES (?, ?, ?, ?, ?, ?)";
+    // It may have been refused before, and with another body.
+    const SQL: &str = "INSERT OR REPLACE INTO deliveries (project, sender, kind, key, body, deployment, at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let Key { sender, kind, key, body } = key;
     connection.prepare_cached(SQL)?.execute(params![
         deployment.project.as_str(),
-        key.kind,
-        key.key,
-        key.body,
+        sender,
+        kind,
+        key,
+        body,
         deployment.order,
         deployment.created_at.as_millis(),
     ])?;
@@ -191,8 +283,8 @@ fn remember(connection: &Connection, deployment: &Deployment, key: &Key<'_>) -> 
 
 /// Forgets some of the delivery ids that are too old, the oldest first.
 fn forget(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    const SQL: &str = "DELETE FROM deliveries WHERE (project, kind, key) IN (
-            SELECT project, kind, key FROM deliveries WHERE kind = 'id' AND at < ? ORDER BY at LIMIT ?)";
+    const SQL: &str = "DELETE FROM deliveries WHERE (project, kind, key, sender) IN (
+            SELECT project, kind, key, sender FROM deliveries WHERE kind = 'id' AND at < ? ORDER BY at LIMIT ?)";
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     let oldest = now.as_millis().saturating_sub(kept);
     connection.prepare_cached(SQL)?.execute(params![oldest, FORGET_EVERY * 2])?;
@@ -203,12 +295,12 @@ fn forget(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
 mod tests {
     use futures_util::future::join_all;
 
-    use super::super::tests::{DAY, Desk, delivery, request};
+    use super::super::tests::{DAY, Desk, delivery, delivery_of, request};
     use super::*;
     use crate::model::Digest;
 
     fn body(text: &str) -> Repetition {
-        Repetition::Body(Digest::of(text.as_bytes()))
+        Repetition::Body { key: "ci".parse().unwrap(), body: Digest::of(text.as_bytes()) }
     }
 
     fn sequenced(project: &str, sequence: u64) -> DeployRequest {
@@ -244,7 +336,79 @@ mod tests {
         desk.new_one("site").await;
         assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Joined(first.clone()));
         desk.new_one("shop").await;
-        assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Replayed(first.id));
+        assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Replayed(Some(first.id)));
+    }
+
+    #[tokio::test]
+    async fn a_delivery_id_is_its_keys_own() {
+        let desk = Desk::new();
+        let narrow = new(desk.accept(request("shop", delivery_of("narrow", "run-1", "x"))).await);
+        let ci = new(desk.accept(request("shop", delivery_of("ci", "run-1", "y"))).await);
+        for (key, body, its) in [("narrow", "x", narrow), ("ci", "y", ci)] {
+            assert_eq!(desk.accept(request("shop", delivery_of(key, "run-1", body))).await, Acceptance::Joined(its));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_may_come_again_until_something_newer_is_accepted_and_is_a_replay_afterwards() {
+        let project = "shop".parse().unwrap();
+        for repetition in [delivery("a", "x"), body("x")] {
+            let desk = Desk::new();
+            desk.new_one("shop").await;
+            desk.store.freeze(&project, frozen_by_ann(None)).await.unwrap();
+            for _ in 0..2 {
+                let refused = desk.accept(request("shop", repetition.clone())).await;
+                assert!(matches!(refused, Acceptance::Frozen(_)), "{refused:?}");
+            }
+            desk.store.unfreeze(&project).await.unwrap();
+            desk.new_one("site").await;
+            assert_eq!(desk.store.known(&project, &repetition).await.unwrap(), None, "of another project");
+            desk.new_one("shop").await;
+            assert_eq!(desk.accept(request("shop", repetition.clone())).await, Acceptance::Replayed(None));
+            assert_eq!(desk.store.known(&project, &repetition).await.unwrap(), Some(Acceptance::Replayed(None)));
+            let desk = desk.reopen();
+            assert_eq!(desk.accept(request("shop", repetition)).await, Acceptance::Replayed(None));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_and_comes_again_in_time_is_a_deployment_like_any_other() {
+        let project = "shop".parse().unwrap();
+        for repetition in [delivery("a", "x"), body("x")] {
+            let desk = Desk::new();
+            desk.store.refuse(&project, repetition.clone()).await.unwrap();
+            let deployment = new(desk.accept(request("shop", repetition.clone())).await);
+            desk.store.refuse(&project, repetition.clone()).await.unwrap();
+            assert_eq!(desk.accept(request("shop", repetition)).await, Acceptance::Joined(deployment));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stale_body_is_a_replay_once_something_newer_was_accepted() {
+        let desk = Desk::new();
+        new(desk.accept(sequenced("shop", 7)).await);
+        let stale = DeployRequest { sequence: Some(3), ..request("shop", body("x")) };
+        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Stale { newest: 7 });
+        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Stale { newest: 7 });
+        desk.new_one("shop").await;
+        assert_eq!(desk.accept(stale).await, Acceptance::Replayed(None));
+    }
+
+    #[tokio::test]
+    async fn what_asked_for_no_deployment_deploys_nothing_when_it_comes_again_and_another_one_does() {
+        let project = "shop".parse().unwrap();
+        for (repetition, other) in [(delivery("a", "x"), delivery("b", "x")), (body("x"), body("y"))] {
+            let desk = Desk::new();
+            desk.store.refuse(&project, repetition.clone()).await.unwrap();
+            for _ in 0..2 {
+                desk.store.use_up(&project, repetition.clone()).await.unwrap();
+                assert_eq!(desk.accept(request("shop", repetition.clone())).await, Acceptance::UsedUp);
+            }
+            let deployment = new(desk.accept(request("shop", other.clone())).await);
+            // A plan of what was deployed changes nothing about it.
+            desk.store.use_up(&project, other.clone()).await.unwrap();
+            assert_eq!(desk.accept(request("shop", other)).await, Acceptance::Joined(deployment));
+        }
     }
 
     #[tokio::test]
@@ -263,7 +427,9 @@ mod tests {
     async fn an_id_that_reads_like_a_body_is_not_taken_for_one() {
         let desk = Desk::new();
         let digest = Digest::of(b"x");
-        let by_body = new(desk.accept(request("shop", Repetition::Body(digest.clone()))).await);
+        let by_body = new(desk
+            .accept(request("shop", Repetition::Body { key: "ci".parse().unwrap(), body: digest.clone() }))
+            .await);
         let by_id = new(desk.accept(request("shop", delivery(digest.as_str(), "x"))).await);
         assert_ne!(by_body.id, by_id.id);
     }

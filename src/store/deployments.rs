@@ -119,10 +119,10 @@ pub(super) fn find(connection: &Connection, id: &DeploymentId) -> Result<Option<
     Ok(statement.query_row([id.as_str()], deployment).optional()?)
 }
 
-/// The deployment with that number.
-pub(super) fn numbered(connection: &Connection, number: i64) -> Result<Deployment, StoreError> {
+/// The deployment with that number, unless it was forgotten.
+pub(super) fn numbered(connection: &Connection, number: i64) -> Result<Option<Deployment>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM deployments WHERE number = ?1")?;
-    Ok(statement.query_row([number], deployment)?)
+    Ok(statement.query_row([number], deployment).optional()?)
 }
 
 fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Deployment>, StoreError> {

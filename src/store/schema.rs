@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// What makes format n + 1 of format n. Never reordered, never edited.
-const MIGRATIONS: &[&str] = &[FIRST, IMAGES];
+const MIGRATIONS: &[&str] = &[FIRST, IMAGES, DELIVERIES_OF_KEYS];
 
 /// Marks the file as ours: `wndl`.
 const APPLICATION: i64 = 0x776e_646c;
@@ -79,6 +79,32 @@ CREATE TABLE images (
 CREATE INDEX images_by_id ON images (id);
 ";
 
+// Delivery ids are a key's own: what one key has sent says nothing about what another one sends. Of the deliveries of
+// before it is not known whose they were, so they count for every key: their `sender` is empty.
+//
+// A delivery without a deployment was refused, and counts until the project has a deployment newer than `newest`; or it
+// asked for nothing to be deployed, and never counts: then `newest` is NULL.
+//
+// The deployment may be forgotten before the delivery is, so nothing references it. Of a body, `key` says it all.
+const DELIVERIES_OF_KEYS: &str = "
+CREATE TABLE deliveries_of_keys (
+    project     TEXT NOT NULL,
+    sender      TEXT NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('id', 'body')),
+    key         TEXT NOT NULL,
+    body        TEXT NOT NULL,
+    deployment  INTEGER,
+    newest      INTEGER,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (project, kind, key, sender)
+) STRICT, WITHOUT ROWID;
+INSERT INTO deliveries_of_keys
+    SELECT project, '', kind, key, CASE kind WHEN 'id' THEN body ELSE '' END, deployment, NULL, at FROM deliveries;
+DROP TABLE deliveries;
+ALTER TABLE deliveries_of_keys RENAME TO deliveries;
+CREATE INDEX deliveries_to_forget ON deliveries (at) WHERE kind = 'id';
+";
+
 /// Brings the database up to date, wholly or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -107,7 +133,10 @@ fn check_owner(connection: &Connection) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Acceptance;
+    use super::super::tests::{Desk, delivery, delivery_of, request};
     use super::*;
+    use crate::model::Digest;
 
     #[test]
     fn a_database_of_the_first_format_is_brought_up_to_date_and_loses_nothing() {
@@ -121,5 +150,31 @@ mod tests {
         let ask = |sql| connection.query_row::<i64, _, _>(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(ask("SELECT newest FROM sequences WHERE project = 'shop'"), 7);
         assert_eq!(ask("SELECT count(*) FROM images"), 0);
+    }
+
+    #[tokio::test]
+    async fn the_deliveries_of_an_older_windlass_are_known_whichever_key_sends_them_again() {
+        let desk = Desk::new();
+        let deployment = desk.new_one("shop").await;
+        let order = deployment.order;
+        let (first, body) = (FIRST.split_once("CREATE TABLE deliveries").unwrap().1, Digest::of(b"x"));
+        let (table, _) = first.split_once("CREATE TABLE sequences").unwrap();
+        let table = format!("DROP TABLE deliveries; CREATE TABLE deliveries{table}");
+        let step_back = move |connection: &Connection| {
+            connection.execute_batch(&table)?;
+            let insert = "INSERT INTO deliveries VALUES ('shop', ?, ?, ?, ?, 5)";
+            connection.execute(insert, rusqlite::params!["id", "a", body.as_str(), order])?;
+            connection.execute(insert, rusqlite::params!["body", body.as_str(), body.as_str(), order])?;
+            Ok(connection.pragma_update(None, "user_version", 2)?)
+        };
+        desk.store.0.writer.write(step_back).await.unwrap();
+        let desk = desk.reopen();
+        for key in ["ci", "other"] {
+            let joined = Acceptance::Joined(deployment.clone());
+            assert_eq!(desk.accept(request("shop", delivery_of(key, "a", "x"))).await, joined);
+            let body = crate::deploy::request::Repetition::Body { key: key.parse().unwrap(), body: Digest::of(b"x") };
+            assert_eq!(desk.accept(request("shop", body)).await, joined);
+        }
+        assert_eq!(desk.accept(request("shop", delivery("a", "y"))).await, Acceptance::Conflict(deployment.id));
     }
 }

@@ -33,6 +33,9 @@ pub struct HookBody {
     /// Where the build can be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_url: Option<String>,
+    /// Only the plan is wanted. Here it is signed with the rest, which it is not in the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// An operator's wish to go back: `POST /v1/projects/{p}/rollback`.
@@ -76,6 +79,7 @@ pub fn parse_hook(body: &[u8]) -> Result<Ask, String> {
         git_ref: body.git_ref,
         actor: body.actor,
         run_url: body.run_url,
+        dry_run: body.dry_run.unwrap_or(false),
     })
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use windlass::auth::Scheme;
 use windlass::model::Digest;
 
-use crate::daemon::{Answer, Caller, Home, TestDaemon, send};
+use crate::daemon::{Answer, Caller, Home, TestDaemon, operator, send};
 use crate::world::Manner;
 
 fn shop(home: &Home) -> (TestDaemon, Caller) {
@@ -183,8 +183,91 @@ async fn a_dry_run_answers_with_the_plan_and_changes_nothing() {
     assert_eq!(home.world.state().done.len(), done);
     let listed = caller.get("/v1/deployments?project=shop").await.json();
     assert_eq!(listed["deployments"].as_array().unwrap().len(), 1);
-    // The delivery was not used up.
-    assert_eq!(caller.deploy("two", "r.io/shop:v2").await.status, 200);
+    // CI that really deploys what it has seen sends a delivery of its own.
+    assert_eq!(caller.deploy("five", "r.io/shop:v2").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_as_a_dry_run_deploys_nothing_when_somebody_sends_it_again_without_the_query() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let daemon = home.start();
+    for (scheme, query) in [
+        (Scheme::Standard, "?dry_run=1"),
+        (Scheme::Github, "?dry_run=1"),
+        // A slip is no deployment either.
+        (Scheme::Standard, "?dry-run=1"),
+        (Scheme::Bearer, "?dry_run=1&wait=1"),
+    ] {
+        let caller = Caller::new(&home, &daemon, "shop", scheme);
+        let body = json!({ "image": "r.io/shop:v2", "run_url": format!("https://ci/{scheme}{query}") }).to_string();
+        let recorded = |query: &str| caller.hook(&format!("dry{}", query.len()), "", body.clone()).build().unwrap();
+        let mut dry = recorded(query);
+        dry.url_mut().set_query(query.strip_prefix('?'));
+        let again = {
+            let mut again = dry.try_clone().unwrap();
+            again.url_mut().set_query(None);
+            again
+        };
+        let planned = reqwest::Client::new().execute(dry).await.unwrap().status().as_u16();
+        assert_eq!(planned, if query == "?dry_run=1" { 200 } else { 400 }, "{scheme} {query}");
+        let answer = reqwest::Client::new().execute(again).await.unwrap();
+        assert_eq!(answer.status(), 409, "{scheme} {query}");
+        assert!(answer.text().await.unwrap().contains("urn:windlass:problem:replayed"));
+    }
+    assert!(home.world.state().done.is_empty(), "{:?}", home.world.state().done);
+    // As a body that says so itself it deploys nothing whatever the query is, and nothing of it is used up.
+    for scheme in Scheme::ALL {
+        let caller = Caller::new(&home, &daemon, "shop", scheme);
+        let dry = json!({ "image": "r.io/shop:v2", "dry_run": true }).to_string();
+        for query in ["", "?wait=5s", "?dry_run=0"] {
+            let planned = send(caller.hook("body", query, dry.clone())).await;
+            assert_eq!((planned.status, &planned.json()["dry_run"]), (200, &json!(true)), "{}", planned.text);
+        }
+        assert!(home.world.state().done.is_empty(), "{:?}", home.world.state().done);
+    }
+    for scheme in Scheme::ALL {
+        let caller = Caller::new(&home, &daemon, "shop", scheme);
+        assert_eq!(caller.deploy("body", "r.io/shop:v2").await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_was_refused_runs_nothing_over_what_was_accepted_after_it() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    home.world.publish("r.io/shop:v3", "v3");
+    narrow(&home, "github", "scope = { may = [\"deploy\"], tags = [\"v3\"] }");
+    let daemon = home.start();
+    let act = |what: &str| {
+        let url = format!("http://localhost/v1/projects/shop/{what}");
+        send(operator(&home).post(url).header("content-type", "application/json").body("{}"))
+    };
+    let [standard, github] =
+        [Scheme::Standard, Scheme::Github].map(|scheme| Caller::new(&home, &daemon, "shop", scheme));
+    let not_allowed = |image: &'static str| github.deploy("-", image);
+    assert_eq!(act("freeze").await.status, 200);
+    assert_eq!(problem(&standard.deploy("frozen", "r.io/shop:v2").await), is(423, "frozen"));
+    assert_eq!(problem(&not_allowed("r.io/shop:v2").await), is(403, "forbidden"));
+    assert_eq!(act("unfreeze").await.status, 200);
+    assert_eq!(standard.deploy("newer", "r.io/shop:v3").await.status, 200);
+    assert_eq!(problem(&standard.deploy("frozen", "r.io/shop:v2").await), is(409, "replayed"));
+    // The key may deploy it by now. Whoever recorded it has nothing of that.
+    let path = home.path().join("projects.d/shop.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("tags = [\"v3\"]", "tags = [\"v*\"]")).unwrap();
+    daemon.daemon().reload(home.settings());
+    assert_eq!(problem(&not_allowed("r.io/shop:v2").await), is(409, "replayed"));
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v3"));
+
+    // A job that is run again before anything newer came is none the worse for it.
+    assert_eq!(act("freeze").await.status, 200);
+    for caller in [&standard, &github] {
+        assert_eq!(problem(&caller.deploy("again", "r.io/shop:v1").await), is(423, "frozen"));
+    }
+    assert_eq!(act("unfreeze").await.status, 200);
+    assert_eq!(github.deploy("again", "r.io/shop:v1").await.status, 200);
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
