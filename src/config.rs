@@ -32,4 +32,4 @@ mod examples;
 mod testbed;
 
 pub use problem::{LoadError, Position, Problem};
-pub use settings::{DEFAULT_PATH, Limits, Settings};
+pub use settings::{DEFAULT_PATH, Limits, Retention, Settings};

@@ -10,6 +10,8 @@ mod deployments;
 mod freezes;
 mod images;
 
+mod retention;
+
 mod reader;
 mod worker;
 mod writer;
@@ -20,7 +22,7 @@ mod error;
 mod schema;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -30,6 +32,7 @@ pub use deployments::{Deployment, Filter};
 pub use error::StoreError;
 pub use freezes::Freeze;
 pub use journal::Entry;
+pub use retention::{Extent, Retention, WAY_BACK};
 
 use crate::model::Clock;
 
@@ -44,6 +47,7 @@ struct Inner {
     reader: reader::Reader,
     writer: writer::Writer,
     bell: watch::Sender<i64>,
+    state_dir: PathBuf,
     _lock: database::Lock,
 }
 
@@ -53,11 +57,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`], whose source says why: no access, damaged, in use, or written by a newer windlass.
     pub fn open(state_dir: &Path, clock: Clock) -> Result<Self, StoreError> {
+        Self::open_with(state_dir, clock, Retention::default())
+    }
+
+    /// The same, where something else is remembered than by default.
+    ///
+    /// # Errors
+    /// As those of [`Store::open`].
+    pub fn open_with(state_dir: &Path, clock: Clock, retention: Retention) -> Result<Self, StoreError> {
         let database::Opened { writing, reading, newest, lock } = database::open(state_dir)?;
         let bell = watch::Sender::new(newest);
-        let writer = writer::Writer::start(writing, bell.clone())?;
+        let writer = writer::Writer::start(writing, bell.clone(), retention::Upkeep::new(retention, clock.clone()))?;
         let reader = reader::Reader::start(reading)?;
-        Ok(Self(Arc::new(Inner { clock, reader, writer, bell, _lock: lock })))
+        let state_dir = state_dir.to_owned();
+        Ok(Self(Arc::new(Inner { clock, reader, writer, bell, state_dir, _lock: lock })))
     }
 
     /// Answers when the writer has come to this question, whatever it can do then.
@@ -97,14 +110,19 @@ mod tests {
         pub(super) directory: TempDir,
         pub(super) time: Arc<AtomicI64>,
         pub(super) store: Store,
+        retention: Retention,
     }
 
     impl Desk {
         pub(super) fn new() -> Self {
+            Self::with(Retention::default())
+        }
+
+        pub(super) fn with(retention: Retention) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let time = Arc::new(AtomicI64::new(1_760_000_000_000));
-            let store = Store::open(directory.path(), clock(&time)).unwrap();
-            Self { directory, time, store }
+            let store = Store::open_with(directory.path(), clock(&time), retention).unwrap();
+            Self { directory, time, store, retention }
         }
 
         pub(super) fn pass(&self, millis: i64) {
@@ -112,10 +130,10 @@ mod tests {
         }
 
         pub(super) fn reopen(self) -> Self {
-            let Self { directory, time, store } = self;
+            let Self { directory, time, store, retention } = self;
             drop(store);
-            let store = Store::open(directory.path(), clock(&time)).unwrap();
-            Self { directory, time, store }
+            let store = Store::open_with(directory.path(), clock(&time), retention).unwrap();
+            Self { directory, time, store, retention }
         }
 
         pub(super) async fn accept(&self, request: DeployRequest) -> Acceptance {

@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
+use crate::deploy::event::RequestedBy;
 use crate::model::{Clock, DeploymentId, ProjectName, Timestamp};
 use crate::wire::view::{DeploymentView, Deployments, StatusWord};
 
@@ -64,6 +65,17 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     Ok(Exit::Succeeded)
 }
 
+/// Who asked: the key or the user that is known, and in parentheses whom they name.
+fn by(requested_by: &RequestedBy) -> String {
+    let RequestedBy { key, actor, on_behalf_of, .. } = requested_by;
+    let (known, named) = match key {
+        Some(key) => (Some(key.as_str()), actor),
+        None => (actor.as_deref(), on_behalf_of),
+    };
+    let known = known.unwrap_or("-");
+    named.as_ref().map_or_else(|| known.to_owned(), |named| format!("{known} ({named})"))
+}
+
 /// Deployments as a table; of one project, its name need not stand in each row.
 pub(super) fn table_of(deployments: &[DeploymentView], now: Timestamp, of_many: bool) -> Table {
     let mut headings = vec!["ID", "STATUS", "RELEASE", "AGE", "TOOK", "BY"];
@@ -73,15 +85,13 @@ pub(super) fn table_of(deployments: &[DeploymentView], now: Timestamp, of_many: 
     let mut table = Table::new(&headings);
     for view in deployments {
         let took = view.started_at.zip(view.finished_at).map(|(start, end)| table::duration(end.since(start)));
-        let by = &view.requested_by;
-        let by = by.actor.as_deref().or(by.key.as_ref().map(|key| key.as_str()));
         let mut cells = vec![
             Cell::new(Style::Dim, view.id.as_str()),
             Cell::status(view.status),
             Cell::plain(table::images(&view.release)),
             Cell::plain(table::age(now, view.created_at)),
             Cell::plain(took.as_deref().unwrap_or("-")),
-            Cell::new(Style::Dim, by.unwrap_or("-")),
+            Cell::new(Style::Dim, by(&view.requested_by)),
         ];
         if of_many {
             cells.insert(1, Cell::plain(view.project.as_str()));
@@ -89,4 +99,26 @@ pub(super) fn table_of(deployments: &[DeploymentView], now: Timestamp, of_many: 
         table.row(cells);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_known_stands_before_who_is_only_named() {
+        let told = |key: Option<&str>, actor: Option<&str>, on_behalf_of: Option<&str>| {
+            by(&RequestedBy {
+                key: key.map(|key| key.parse().unwrap()),
+                actor: actor.map(str::to_owned),
+                on_behalf_of: on_behalf_of.map(str::to_owned),
+                ..RequestedBy::default()
+            })
+        };
+        assert_eq!(told(Some("ci"), Some("root"), None), "ci (root)");
+        assert_eq!(told(Some("ci"), None, None), "ci");
+        assert_eq!(told(None, Some("root"), Some("alice")), "root (alice)");
+        assert_eq!(told(None, Some("root"), None), "root");
+        assert_eq!(told(None, None, None), "-");
+    }
 }

@@ -10,7 +10,7 @@ use super::list;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
 use crate::model::{Clock, ProjectName, Timestamp, one_line};
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView};
+use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView, StateView};
 
 /// Of which project.
 #[derive(Debug, clap::Args)]
@@ -41,13 +41,13 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
 async fn all(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
     client.must_show_all()?;
     let request = Request::get("the projects cannot be shown", "/v1/projects")?;
-    let Projects { mut projects } = client.ask(&request).await?;
+    let Projects { mut projects, state } = client.ask(&request).await?;
     if projects.len() <= MOST_READ {
         let read = stream::iter(projects).map(|project| read(project, client)).buffered(AT_ONCE);
         projects = read.try_collect().await?;
     }
     if output.is_json() {
-        output.document(&Projects { projects });
+        output.document(&Projects { projects, state });
         return Ok(Exit::Succeeded);
     }
     if projects.is_empty() {
@@ -60,7 +60,19 @@ async fn all(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
         table.row(row(project, now));
     }
     table.print(output);
+    if let Some(state) = state {
+        output.line("");
+        output.line(output.paint(Style::Dim, &size(state)));
+    }
     Ok(Exit::Succeeded)
+}
+
+/// `state: 1204 deployments, 12.3 MB on disk`.
+fn size(StateView { bytes, deployments }: StateView) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a tenth of a megabyte is all that is shown")]
+    let megabytes = bytes as f64 / 1e6;
+    let word = if deployments == 1 { "deployment" } else { "deployments" };
+    format!("state: {deployments} {word}, {megabytes:.1} MB on disk")
 }
 
 /// The same project with what runs of it. Of one that was never deployed, nothing does.

@@ -23,13 +23,15 @@ const PREFIX: &str = "WINDLASS_";
 /// What the command reads for itself.
 const OF_THE_COMMAND: [&str; 4] = ["WINDLASS_CONFIG", "WINDLASS_LOG", "WINDLASS_URL", "WINDLASS_KEY_FILE"];
 /// Every single setting. A table or a list cannot be overridden by one variable.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 15] = [
     "listen",
     "metrics_listen",
     "socket",
     "state_dir",
     "concurrency",
     "drain_timeout",
+    "retention.deployments",
+    "retention.days",
     "limits.body",
     "limits.queue",
     "limits.hooks_per_minute",
@@ -162,7 +164,10 @@ mod tests {
             error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect::<Vec<_>>()
         };
         let mut all: Vec<String> = unknown("");
-        all.retain(|key| !["limits", "engine", "registries", "compat", "projects"].contains(&key.as_str()));
+        all.retain(|key| {
+            !["retention", "limits", "engine", "registries", "compat", "projects"].contains(&key.as_str())
+        });
+        all.extend(unknown("[retention]\n").iter().map(|key| format!("retention.{key}")));
         all.extend(unknown("[limits]\n").iter().map(|key| format!("limits.{key}")));
         all.extend(unknown("[engine]\n").iter().map(|key| format!("engine.{key}")));
         all.sort();

@@ -54,6 +54,7 @@ fn the_example_of_config_toml_states_every_key_with_its_default() {
     for key in keys_of::<raw::Host>().into_iter().filter(|key| key != "projects") {
         assert!(all.get(&key).is_some(), "{key} is not in the example");
     }
+    assert_names_all::<raw::Retention>(&all["retention"]);
     assert_names_all::<raw::Limits>(&all["limits"]);
     assert_names_all::<raw::Engine>(&all["engine"]);
     assert_names_all::<raw::Registry>(&all["registries"]["ghcr.io"]);

@@ -7,6 +7,7 @@ use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::document::Document;
 use super::environment::Environment;
@@ -15,7 +16,7 @@ use super::part::Part;
 use super::problem::{LoadError, Problem};
 use super::project::path_of;
 use super::secret_file::SecretFiles;
-use super::settings::{DEFAULT_PATH, Limits, Settings};
+use super::settings::{DEFAULT_PATH, Limits, Retention, Settings};
 use super::value::FilePath;
 use super::{docker_puller, raw, registries};
 use crate::deploy::catalog::Catalog;
@@ -88,6 +89,11 @@ pub(super) fn load(
         socket: absolute(base("socket"), &host.socket, &mut problems),
         concurrency: host.concurrency.0,
         drain_timeout: host.drain_timeout.0,
+        retention: Retention {
+            deployments: host.retention.deployments.0,
+            age: Duration::from_secs(24 * 60 * 60)
+                .saturating_mul(u32::try_from(host.retention.days.0).unwrap_or(u32::MAX)),
+        },
         limits: Limits {
             body: host.limits.body.0,
             queue: host.limits.queue.0,

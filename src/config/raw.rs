@@ -26,11 +26,20 @@ pub(super) struct Host {
     pub(super) state_dir: FilePath,
     pub(super) concurrency: Count,
     pub(super) drain_timeout: Pause,
+    pub(super) retention: Retention,
     pub(super) limits: Limits,
     pub(super) engine: Engine,
     pub(super) registries: BTreeMap<RegistryHost, Registry>,
     pub(super) compat: Compat,
     pub(super) projects: BTreeMap<ProjectName, Project>,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Retention {
+    pub(super) deployments: Count,
+    pub(super) days: Count,
 }
 
 /// `[limits]`
@@ -197,12 +206,19 @@ impl Default for Host {
             state_dir: FilePath("/var/lib/windlass".into()),
             concurrency: Count(2),
             drain_timeout: Pause(Duration::from_secs(30)),
+            retention: Retention::default(),
             limits: Limits::default(),
             engine: Engine::default(),
             registries: BTreeMap::new(),
             compat: Compat::default(),
             projects: BTreeMap::new(),
         }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { deployments: Count(1000), days: Count(90) }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How long running deployments may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// What is remembered of each project.
+    pub retention: Retention,
     /// What a caller may use up.
     pub limits: Limits,
     /// How the machine is reached.
@@ -42,6 +44,15 @@ pub struct Settings {
     pub projects: Catalog,
     /// Which file each project is from.
     pub files: HashMap<ProjectName, PathBuf>,
+}
+
+/// What is remembered of each project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How many deployments.
+    pub deployments: usize,
+    /// For how long.
+    pub age: Duration,
 }
 
 /// What a caller may use up.
@@ -72,6 +83,7 @@ impl Settings {
             ("state_dir", self.state_dir != anew.state_dir),
             ("concurrency", self.concurrency != anew.concurrency),
             ("drain_timeout", self.drain_timeout != anew.drain_timeout),
+            ("retention", self.retention != anew.retention),
             ("limits", self.limits != anew.limits),
             ("engine.host", self.machine.docker_host != anew.machine.docker_host),
         ];

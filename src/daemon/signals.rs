@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, Outside};
-use crate::config::Settings;
+use crate::config::{Retention as Remembered, Settings};
 use crate::host::machine::Machine;
 use crate::model::Clock;
 use crate::service_manager::{ServiceManager, handed_over};
-use crate::store::Store;
+use crate::store::{Retention, Store};
 
 /// Runs the daemon: SIGTERM and SIGINT stop it, SIGHUP makes it read its configuration again.
 ///
@@ -36,7 +36,8 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
 
-    let store = Store::open(&settings.state_dir, Clock::system())?;
+    let Remembered { deployments, age } = settings.retention;
+    let store = Store::open_with(&settings.state_dir, Clock::system(), Retention { deployments, age })?;
     let machine = Arc::new(Machine::new(settings.machine.clone(), Arc::new(store.clone())));
     let outside = Outside { sockets, ..Outside::real(store, machine.clone()) };
     let daemon = Daemon::start(settings.clone(), outside).await?;

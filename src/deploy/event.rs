@@ -129,8 +129,11 @@ pub struct RequestedBy {
     /// The git reference that was built.
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,
-    /// The person or machine behind it.
+    /// The user that the system knows at the other end of the operators' socket; with a key, whom the sender names.
     pub actor: Option<String>,
+    /// Whom an operator names besides. Nobody has looked whether it is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// Where the build can be looked at.
     pub run_url: Option<String>,
 }

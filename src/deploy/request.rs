@@ -185,7 +185,7 @@ pub fn admit_operator(project: &Project, operator: &str, ask: &Ask) -> Result<De
         project.spec.allows(image)?;
     }
     let mut requested_by = remarks(ask);
-    requested_by.actor.get_or_insert_with(|| one_line(operator, LONGEST_REMARK));
+    requested_by.on_behalf_of = requested_by.actor.replace(one_line(operator, LONGEST_REMARK));
     Ok(DeployRequest {
         project: project.spec.name.clone(),
         wanted: Wanted::Images(images),
@@ -264,6 +264,7 @@ fn remarks(ask: &Ask) -> RequestedBy {
         commit: clean(&ask.commit),
         git_ref: clean(&ask.git_ref),
         actor: clean(&ask.actor),
+        on_behalf_of: None,
         run_url: clean(&ask.run_url),
     }
 }
@@ -347,6 +348,16 @@ mod tests {
         let narrow = Scope { tags: vec!["main-*".to_owned()], ..Scope::default() };
         assert!(matches!(admitted(Scheme::Standard, narrow.clone(), &v2), Err(Refusal::KeyMayNot { .. })));
         assert!(admitted(Scheme::Standard, narrow, &ask(&["ghcr.io/acme/api:main-1"])).is_ok());
+    }
+
+    #[test]
+    fn an_operator_is_who_the_system_says_whatever_else_is_said() {
+        let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![] };
+        for said in [None, Some("alice"), Some("")] {
+            let ask = Ask { actor: said.map(str::to_owned), ..ask(&["ghcr.io/acme/api:v2"]) };
+            let by = admit_operator(&project, "root", &ask).unwrap().requested_by;
+            assert_eq!((by.actor.as_deref(), by.on_behalf_of.as_deref()), (Some("root"), said));
+        }
     }
 
     #[test]

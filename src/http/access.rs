@@ -34,6 +34,11 @@ impl Access {
         Self { app, key_needed: false }
     }
 
+    /// Whether whoever came as far as here may know everything about this host.
+    pub(super) const fn is_open(&self) -> bool {
+        !self.key_needed
+    }
+
     /// The project `name`.
     pub(super) fn project(&self, head: &Parts, name: &str) -> Result<Arc<Project>, Error> {
         if self.key_needed {

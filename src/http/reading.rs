@@ -18,8 +18,8 @@ use super::telling::{Telling, Until};
 use crate::deploy::catalog::Project;
 use crate::deploy::status::State as Progress;
 use crate::model::DeploymentId;
-use crate::store::{Filter, Freeze};
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StatusWord};
+use crate::store::{Extent, Filter, Freeze};
+use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, StatusWord};
 
 /// How many deployments a list has, unless it is said, and at most.
 const SOME: usize = 50;
@@ -70,7 +70,9 @@ pub(super) async fn projects(State(access): State<Access>, request: Request) -> 
     for project in access.projects(&head, name.as_deref())? {
         projects.push(project_view(&access, &project).await?);
     }
-    Ok(json(StatusCode::OK, &Projects { projects }))
+    let state = if access.is_open() { Some(access.app.0.store.extent().await?) } else { None };
+    let state = state.map(|Extent { bytes, deployments }| StateView { bytes, deployments });
+    Ok(json(StatusCode::OK, &Projects { projects, state }))
 }
 
 pub(super) async fn project(

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -51,6 +51,11 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, StoreError> {
         Ok(Opened { writing, reading, newest, lock })
     };
     open().map_err(|source: StoreError| StoreError::Open { path: path.clone(), source: Box::new(source) })
+}
+
+/// The database and its log.
+pub(super) fn files(state_dir: &Path) -> [PathBuf; 2] {
+    [state_dir.join(FILE), state_dir.join(format!("{FILE}-wal"))]
 }
 
 fn make_directory(directory: &Path) -> Result<(), StoreError> {

@@ -5,13 +5,14 @@
 //! to go ahead with the first few would make all the others wait for two commits.
 //! Each job runs inside a savepoint of its own: one that fails takes nothing back but itself.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::StoreError;
+use super::retention::Upkeep;
 use super::worker::Worker;
 
 /// Jobs in one commit: enough to make the disk's part small, few enough that nobody waits long for the others.
@@ -20,6 +21,10 @@ const BATCH: usize = 128;
 /// How long jobs that are expected are waited for at most, and never longer than the last commit took: where the disk
 /// is fast there is little to gain, and nobody who is alone shall notice.
 const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Upkeep is done while nobody waits. Where somebody always does, it is done after so many commits: else the database
+/// would grow for as long as that lasts.
+const UPKEEP_EVERY: usize = 32;
 
 /// Changes the database.
 pub(super) struct Writer(Worker<Job>);
@@ -37,10 +42,33 @@ struct Ran {
 type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 
 impl Writer {
-    pub(super) fn start(connection: Connection, bell: watch::Sender<i64>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        bell: watch::Sender<i64>,
+        mut upkeep: Upkeep,
+    ) -> Result<Self, StoreError> {
         let serve = move |jobs: Receiver<Job>| {
-            let (mut expected, mut commit) = (1, Duration::ZERO);
-            while let Ok(first) = jobs.recv() {
+            let (mut expected, mut commit, mut put_off) = (1, Duration::ZERO, 0);
+            loop {
+                let first = match jobs.try_recv() {
+                    Err(TryRecvError::Disconnected) => return,
+                    Err(TryRecvError::Empty) => {
+                        put_off = 0;
+                        if upkeep.go_on(&connection) {
+                            continue;
+                        }
+                        let Ok(job) = jobs.recv() else { return };
+                        job
+                    }
+                    Ok(job) => {
+                        if put_off == UPKEEP_EVERY {
+                            put_off = 0;
+                            upkeep.go_on(&connection);
+                        }
+                        put_off += 1;
+                        job
+                    }
+                };
                 let until = Instant::now() + commit.min(PATIENCE);
                 let mut batch = Batch { first: Some(first), queue: &jobs, taken: 0, expected, until };
                 commit = commit_together(&connection, &bell, &mut batch);

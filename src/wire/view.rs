@@ -190,6 +190,18 @@ pub struct Deployments {
 pub struct Projects {
     /// By name.
     pub projects: Vec<ProjectView>,
+    /// How much is remembered, for those who may know about the whole host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateView>,
+}
+
+/// How much is remembered on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateView {
+    /// On disk.
+    pub bytes: u64,
+    /// How many deployments.
+    pub deployments: u64,
 }
 
 /// An authentic delivery that asks for nothing.

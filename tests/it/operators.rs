@@ -39,6 +39,11 @@ async fn an_operator_deploys_without_a_key_and_under_the_name_that_the_system_kn
     assert_eq!(answer.json()["requested_by"]["actor"], name);
     assert_eq!(answer.json()["requested_by"]["key"], Value::Null);
 
+    let claimed = json!({ "image": "r.io/shop:v1", "actor": "alice" });
+    let answer = act(&home, "/v1/projects/shop/deploy?wait=20s", claimed).await;
+    let by = &answer.json()["requested_by"];
+    assert_eq!((by["actor"].as_str(), by["on_behalf_of"].as_str()), (Some(&*name), Some("alice")), "{}", answer.text);
+
     let text = operator(&home).post("http://localhost/v1/projects/shop/deploy").header("accept", "text/plain");
     let text = send(text.header("content-type", "application/json").body(r#"{"image":"r.io/shop:v1"}"#)).await;
     assert!(text.text.lines().last().unwrap().starts_with("succeeded "), "{}", text.text);

@@ -168,12 +168,17 @@ impl Host {
         assert!(failed.is_empty(), "{failed:#?}");
     }
 
-    fn ended(&self, ids: &[String]) -> Vec<Value> {
+    /// What windlass says about each of these deployments, known or not.
+    pub fn about(&self, ids: &[String]) -> Vec<Value> {
         let urls: Vec<String> = ids.iter().map(|id| format!("http://windlass/v1/deployments/{id}")).collect();
         let curl = ["curl", "-sS", "--unix-socket", "/run/windlass/windlass.sock", "-w", "\n"];
+        let text = self.exec(&curl).args(&urls).text();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn ended(&self, ids: &[String]) -> Vec<Value> {
         eventually(PATIENCE, "the outcomes", || {
-            let text = self.exec(&curl).args(&urls).text();
-            let deployments: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            let deployments = self.about(ids);
             let has_ended = |deployment: &Value| !matches!(deployment["status"].as_str(), Some("queued" | "running"));
             (deployments.len() == ids.len() && deployments.iter().all(has_ended)).then_some(deployments)
         })

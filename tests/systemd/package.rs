@@ -1,5 +1,6 @@
 //! The Debian package: one command makes a service of it, and an upgrade loses nothing.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::host::Host;
@@ -17,7 +18,8 @@ fn package() -> &'static Path {
     package
 }
 
-/// The same of another version, with another program in the place of windlass if there is one.
+/// The same of another version, with another program in the place of windlass if there is one. windlass itself is there
+/// as `windlass-real` then.
 fn package_of(version: &str, program: Option<&str>) -> PathBuf {
     let directory = Run::get().directory.join("package").join(crate::run::random_hex());
     let file = directory.with_extension("deb");
@@ -25,7 +27,10 @@ fn package_of(version: &str, program: Option<&str>) -> PathBuf {
     let edit = format!("s/^Version: .*/Version: {version}/");
     Program::new("sed").args(["-i", &edit]).arg(directory.join("DEBIAN/control")).text();
     if let Some(program) = program {
-        std::fs::write(directory.join("usr/bin/windlass"), program).unwrap();
+        let binary = directory.join("usr/bin/windlass");
+        std::fs::rename(&binary, directory.join("usr/bin/windlass-real")).unwrap();
+        std::fs::write(&binary, program).unwrap();
+        std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     Program::new("dpkg-deb").args(["--root-owner-group", "-Znone", "-b"]).arg(&directory).arg(&file).text();
     file
@@ -142,6 +147,55 @@ fn a_new_version_that_spoils_the_state_and_ends_is_put_back_with_the_state_of_be
     assert_ne!(host.try_sh("dpkg -i /root/broken.deb").code, 0);
     host.await_ready();
     assert!(host.sh("windlass list --json").contains("succeeded"));
+    host.hook(&["app:v1"]).query("wait=2m").send().succeeded();
+}
+
+/// Takes hooks for three seconds, does `then`, and ends with a failure.
+fn takes_hooks_and_ends(then: &str) -> String {
+    format!(
+        "#!/bin/sh\n[ \"$1\" = serve ] || exec /usr/bin/windlass-real \"$@\"\n\
+         sh -c 'LISTEN_PID=$$ exec /usr/bin/windlass-real \"$@\"' sh \"$@\" &\n\
+         sleep 3\nkill $!\nwait\n{then}\nexit 1\n"
+    )
+}
+
+#[test]
+fn hooks_that_a_version_took_which_is_put_back_are_kept_where_the_one_before_can_read_them() {
+    let host = with_project();
+    let broken = package_of("9.0-1", Some(&takes_hooks_and_ends("date >>/var/lib/windlass/took-hooks")));
+    host.copy(&broken, "/root/broken.deb");
+    let (ids, upgrade) = host.while_hooks_come("app:v1", || host.try_sh("dpkg -i /root/broken.deb"));
+    assert_ne!(upgrade.code, 0);
+    assert!(upgrade.stderr.contains("the one before runs again"), "{}", upgrade.stderr);
+    assert!(!upgrade.stderr.contains("WARNING"), "{}", upgrade.stderr);
+    host.sh("test -s /var/lib/windlass/took-hooks");
+    host.none_failed(&ids);
+}
+
+#[test]
+fn a_state_that_the_version_before_cannot_read_is_kept_and_named_when_it_is_put_back() {
+    let host = with_project();
+    // The format of the state stands at this place of the file.
+    let newer = "printf '\\0\\0\\0\\143' | dd of=/var/lib/windlass/windlass.db bs=1 seek=60 conv=notrunc";
+    let broken = package_of("9.0-1", Some(&takes_hooks_and_ends(newer)));
+    host.copy(&broken, "/root/broken.deb");
+    let (ids, upgrade) = host.while_hooks_come("app:v1", || host.try_sh("dpkg -i /root/broken.deb"));
+    assert_ne!(upgrade.code, 0);
+    assert!(upgrade.stderr.contains("WARNING"), "{}", upgrade.stderr);
+    let named = upgrade.stderr.split_whitespace().find(|word| word.starts_with("/var/lib/windlass/newer-state-"));
+    let kept = named.unwrap_or_else(|| panic!("{}", upgrade.stderr));
+    host.await_ready();
+    let (lost, known): (Vec<String>, Vec<String>) = {
+        let unknown: Vec<bool> = host.about(&ids).iter().map(|answer| answer["status"] == 404).collect();
+        assert_eq!(unknown.len(), ids.len());
+        let (lost, known): (Vec<_>, Vec<_>) = ids.into_iter().zip(unknown).partition(|(_, unknown)| *unknown);
+        (lost.into_iter().map(|(id, _)| id).collect(), known.into_iter().map(|(id, _)| id).collect())
+    };
+    assert!(!lost.is_empty(), "the new version took hooks");
+    for id in &lost {
+        host.sh(&format!("grep -qaF {id} {kept}/windlass.db"));
+    }
+    host.none_failed(&known);
     host.hook(&["app:v1"]).query("wait=2m").send().succeeded();
 }
 

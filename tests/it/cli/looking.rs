@@ -26,6 +26,10 @@ async fn status_shows_what_runs_and_list_how_it_came_to_that() {
     assert_eq!(lines[1][..3], ["quiet", "never", "deployed"], "{status:?}");
     assert_eq!(lines[2][..5], ["shop", "abandoned", "shop:missing", "1", "healthy"], "{status:?}");
 
+    assert!(status.out.lines().last().unwrap().starts_with("state: 2 deployments, "), "{status:?}");
+    let state = &windlass.json(&["status"])["state"];
+    assert!(state["deployments"] == 2 && state["bytes"].as_u64().unwrap() > 0, "{state}");
+
     let v1 = Digest::of(b"v1");
     for windlass in [&windlass, &Windlass::elsewhere(&home, &daemon.url, "shop", "standard")] {
         let shop = windlass.run(&["status", "shop"]);
