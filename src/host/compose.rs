@@ -214,7 +214,12 @@ impl ComposeCommand<'_> {
         if output.status.success() {
             return Ok(output);
         }
-        Err(refused(command, output.status, essence(&String::from_utf8_lossy(output.stderr.bytes()))))
+        let error = refused(command, output.status, essence(&String::from_utf8_lossy(output.stderr.bytes())));
+        // Each version of the client words it otherwise, and takes offence at our options first.
+        if !error.is_passing() && !is_installed(&environment).await {
+            return Err(failed(command, NO_COMPOSE));
+        }
+        Err(error)
     }
 
     fn arguments(&self, command: &[&str]) -> Vec<String> {
@@ -237,6 +242,22 @@ impl ComposeCommand<'_> {
     }
 }
 
+/// Whether the client has Compose at all. One that does not answer in time has it.
+async fn is_installed(environment: &[(&'static str, String)]) -> bool {
+    let run = Run {
+        program: "docker",
+        arguments: &["compose".to_owned(), "version".to_owned()],
+        directory: None,
+        environment,
+        input: None,
+        deadline: READING,
+        keep: 1024,
+        on_line: None,
+        record: None,
+    };
+    run.output().await.map_or(true, |output| output.status.success())
+}
+
 fn failed(command: &'static str, reason: &str) -> HostError {
     HostError::Compose { command, reason: reason.to_owned() }
 }
@@ -251,9 +272,6 @@ fn refused(command: &'static str, status: ExitStatus, said: String) -> HostError
     }
     if is_about_an_image_that_comes_or_goes(&said) {
         return HostError::EngineDisturbed { reason: said };
-    }
-    if said.contains("is not a docker command") || said.contains("unknown shorthand flag") {
-        return failed(command, NO_COMPOSE);
     }
     let code = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
     failed(command, &if said.is_empty() { code } else { said })
