@@ -70,7 +70,7 @@ fn a_release_is_pulled_although_labels_of_the_base_of_an_innocent_image_claim_to
     let base = claiming_to_hold(&site, &v2);
     let (base_container, innocent) = (format!("{}-base", site.name), site.full("innocent:1"));
     docker(&site, &["create", "--name", &base_container, &base]);
-    docker(&site, &["commit", &base_container, &innocent]);
+    site.engine.own_client(&["commit", &base_container, &innocent]).text();
     docker(&site, &["rm", "--volumes", &base_container]);
     docker(&site, &["create", "--name", &format!("{}-innocent", site.name), &innocent]);
     site.deploy("app:v2").succeeded();
@@ -81,7 +81,7 @@ fn a_release_is_pulled_although_labels_of_the_base_of_an_innocent_image_claim_to
 fn no_container_is_removed_for_what_its_labels_or_its_name_say() {
     let (site, [_, v2]) = with_v1_and_v2();
     let image = foreign(&site, "foreign", &[("windlass.keep", site.name.clone())]);
-    let start = |name: &str| docker(&site, &["run", "--detach", "--name", name, &image]);
+    let start = |name: &str| docker(&site, &["run", "--detach", "--network", "none", "--name", name, &image]);
     let running =
         [start(&format!("{}-foreign", site.name)), start(&format!("windlass-keep-{}-0123456789ab-012345", site.name))];
     let created = docker(&site, &["create", "--name", &format!("{}-created", site.name), &image]);
@@ -121,7 +121,7 @@ fn a_container_that_has_composes_labels_from_its_image_is_named_and_left_alone()
     ];
     let image = foreign(&site, "foreign", &labels);
     let name = format!("{}-foreign", site.name);
-    let id = docker(&site, &["run", "--detach", "--name", &name, &image]);
+    let id = docker(&site, &["run", "--detach", "--network", "none", "--name", &name, &image]);
     let before = site.engine.inspect(&id);
 
     let status = site.command(&["status", &site.name]);
