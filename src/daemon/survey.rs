@@ -51,7 +51,9 @@ pub async fn survey(settings: &Settings) -> Survey {
     for ((_, findings), spec) in projects.iter_mut().zip(&specs).filter(|((_, findings), _)| findings.is_empty()) {
         findings.push(Finding::ok(format!("its {} target can be deployed to", spec.target.as_str())));
     }
-    Survey { engine, host: polkit::survey(&specs).await.into_iter().collect(), projects }
+    let mut host: Vec<Finding> = polkit::survey(&specs).await.into_iter().collect();
+    host.extend(machine.survey_registries(&specs).await);
+    Survey { engine, host, projects }
 }
 
 /// Which projects would move what another one starts, and why.

@@ -11,13 +11,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::exec::Run;
+use super::exec::{ExecError, Output, Run};
+use super::survey::Finding;
+use crate::model::one_line;
 
 /// How long a credential helper may take: some ask a cloud.
 const HELPER: Duration = Duration::from_secs(20);
 /// A credential is short; what is longer is none.
 const LONGEST: usize = 64 * 1024;
 /// The user name by which helpers say that the secret is an identity token.
+const LONGEST_REASON: usize = 500;
 const TOKEN_USER: &str = "<token>";
 
 /// A registry's password or token. Never printed.
@@ -129,12 +132,24 @@ impl Vault {
         };
         let mut login = Login::Nobody { trouble: None };
         if let Some(helper) = config.helper(host) {
-            login = ask_helper(helper, host, &[]).await;
+            login = ask_helper(helper, host, &file, &[]).await;
         }
         match (&login, config.entry(host)) {
             (Login::Nobody { .. }, Some(entry)) => entry.login(&file).unwrap_or(login),
             _ => login,
         }
+    }
+
+    /// What keeps this host from having credentials for `registries`: a file that cannot be read, a helper that is missing
+    /// or fails.
+    pub(crate) async fn survey(&self, registries: impl IntoIterator<Item = &str>) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for host in registries {
+            if let login @ Login::Nobody { trouble: Some(_) } = self.login(host).await {
+                findings.push(Finding::warning(login.after_denial(host)));
+            }
+        }
+        findings
     }
 }
 
@@ -184,7 +199,8 @@ pub(super) fn server_address(host: &str) -> &str {
     if host == "docker.io" { HUB } else { host }
 }
 
-async fn ask_helper(helper: &str, host: &str, environment: &[(&'static str, String)]) -> Login {
+/// Asks the helper that `file` names.
+async fn ask_helper(helper: &str, host: &str, file: &Path, environment: &[(&'static str, String)]) -> Login {
     let program = format!("docker-credential-{helper}");
     let run = Run {
         program: &program,
@@ -199,19 +215,68 @@ async fn ask_helper(helper: &str, host: &str, environment: &[(&'static str, Stri
     };
     let output = match run.output().await {
         Ok(output) => output,
+        Err(error @ ExecError::NotFound { .. }) => {
+            let file = file.display();
+            return Login::nobody(format!("{error}: install it, or take it out of {file}"));
+        }
         Err(error) => return Login::nobody(error.to_string()),
     };
     if !output.status.success() {
-        // Helpers say on standard output why they have nothing. That they know nothing is no trouble.
-        let said = output.stdout.last_lines(1);
-        let nothing = said.contains("credentials not found");
-        return if nothing { Login::Nobody { trouble: None } } else { Login::nobody(format!("{program}: {said}")) };
+        // That it knows nothing is no trouble.
+        let nothing = output.stdout.last_lines(1).contains("credentials not found");
+        let failed = || Login::nobody(format!("{program} failed: {}", why(&output)));
+        return if nothing { Login::Nobody { trouble: None } } else { failed() };
     }
     match serde_json::from_slice::<HelperAnswer>(output.stdout.bytes()) {
         Ok(answer) if answer.username == TOKEN_USER => Login::Token { token: Password(answer.secret), origin: program },
         Ok(answer) => Login::User { username: answer.username, password: Password(answer.secret), origin: program },
         Err(_) => Login::nobody(format!("{program} did not answer with credentials")),
     }
+}
+
+/// Why a helper failed, in its own words: Docker's own helpers say it on standard output, others on standard error. What
+/// may be its answer, with the secret in it, is not repeated.
+fn why(output: &Output) -> String {
+    let is_answer = |text: &str| text.contains('{') || text.to_ascii_lowercase().contains("\"secret");
+    let told = [&output.stdout, &output.stderr].into_iter().find_map(|stream| {
+        let said = stream.last_lines(1);
+        (!said.is_empty() && !is_answer(&String::from_utf8_lossy(stream.bytes()))).then_some(said)
+    });
+    told.map_or_else(
+        || format!("it ended with {} and said nothing of use", output.status),
+        |said| one_line(&without_secrets(&said), LONGEST_REASON),
+    )
+}
+
+/// `text` without what may be a secret: what a name such as `password` announces, and what looks like a token.
+fn without_secrets(text: &str) -> String {
+    let mut announced = false;
+    let pieces = text.split_inclusive([' ', '=', ':', '"', '\'', ',', '\t']).map(|piece| {
+        let word = piece.trim_end_matches([' ', '=', ':', '"', '\'', ',', '\t']);
+        if word.is_empty() {
+            return piece.to_owned();
+        }
+        let end = piece.strip_prefix(word).unwrap_or_default();
+        let hidden = std::mem::replace(&mut announced, announces(word, end)) || looks_like_a_token(word);
+        if hidden { format!("…{end}") } else { piece.to_owned() }
+    });
+    pieces.collect()
+}
+
+fn announces(word: &str, end: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let names_one =
+        ["password", "passwd", "secret", "token", "authorization", "key"].iter().any(|name| word.ends_with(name));
+    (names_one && !end.contains(' ')) || word == "bearer" || word == "basic"
+}
+
+fn looks_like_a_token(word: &str) -> bool {
+    let kinds: [fn(&u8) -> bool; 2] = [u8::is_ascii_digit, u8::is_ascii_alphabetic];
+    word.len() >= 20
+        && !word.starts_with('/')
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/_-".contains(&byte) || byte == b'.')
+        && (word.starts_with("eyJ")
+            || (!word.contains('.') && kinds.iter().all(|kind| word.bytes().any(|byte| kind(&byte)))))
 }
 
 impl Login {
@@ -250,6 +315,7 @@ impl Login {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use super::super::survey::Severity;
     use super::*;
 
     async fn login(config: &str, host: &str) -> Login {
@@ -305,11 +371,55 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
         let environment = [("PATH", path)];
-        assert_eq!(user(&ask_helper("test", "r.io", &environment).await), ("ci", "~?>"));
-        assert_eq!(ask_helper("test", "other.io", &environment).await, Login::Nobody { trouble: None });
+        let file = Path::new("/root/.docker/config.json");
+        assert_eq!(user(&ask_helper("test", "r.io", file, &environment).await), ("ci", "~?>"));
+        assert_eq!(ask_helper("test", "other.io", file, &environment).await, Login::Nobody { trouble: None });
         let config = r#"{"credHelpers":{"r.io":"windlass-no-such-helper"}}"#;
         let missing = login(config, "r.io").await;
         assert!(missing.after_denial("r.io").contains("docker-credential-windlass-no-such-helper is not installed"));
+    }
+
+    #[tokio::test]
+    async fn the_reason_of_a_helper_that_fails_is_told_and_no_secret() {
+        for (script, told) in [
+            ("echo 'the keychain is locked'; exit 1", "the keychain is locked"),
+            (
+                "echo starting >&2; echo 'the session token has expired: log in again' >&2; exit 1",
+                "the session token has expired: log in again",
+            ),
+            (r#"echo '{"Username":"ci","Secret":"hunter2"}'; echo 'cannot lock' >&2; exit 1"#, "cannot lock"),
+            (r#"printf '{\n"Secret":\n"hunter2"\n}\n'; exit 3"#, "said nothing of use"),
+            (
+                "echo 'refused: password=hunter2, Authorization: Bearer hunter2' >&2; exit 1",
+                "refused: password=…, Authorization: … …",
+            ),
+            ("echo 'no good: eyJhbGciOi.hunter2.x9 dckr_pat_hunter2hunter2hunter2' >&2; exit 1", "no good: … …"),
+            ("exit 7", "exit status: 7"),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let program = directory.path().join("docker-credential-test");
+            std::fs::write(&program, format!("#!/bin/sh\ncat >/dev/null\n{script}\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+            let said = ask_helper("test", "r.io", Path::new("/x"), &[("PATH", path)]).await.after_denial("r.io");
+            assert!(said.contains(told) && said.contains("docker-credential-test failed"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_survey_names_a_helper_that_is_not_installed_where_its_registry_needs_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let auth = STANDARD.encode("ci:a");
+        let config = format!(r#"{{"credsStore":"windlass-none","auths":{{"known.io":{{"auth":"{auth}"}}}}}}"#);
+        std::fs::write(directory.path().join("config.json"), config).unwrap();
+        let known = RegistryCredentials { username: "ci".to_owned(), password: Password::new("secret".to_owned()) };
+        let vault = Vault::new([("ghcr.io".to_owned(), known)].into(), directory.path().to_owned());
+        let findings = vault.survey(["ghcr.io", "known.io", "r.io"]).await;
+        let [Finding { severity: Severity::Warning, what }] = &findings[..] else { panic!("{findings:?}") };
+        for part in ["r.io", "docker-credential-windlass-none is not installed", "config.json"] {
+            assert!(what.contains(part), "{what}");
+        }
     }
 
     #[test]

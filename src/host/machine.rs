@@ -88,6 +88,12 @@ impl Machine {
         findings
     }
 
+    /// What keeps this host from having credentials for the registries of these projects' images.
+    pub async fn survey_registries(&self, specs: &[&ProjectSpec]) -> Vec<Finding> {
+        let registries: BTreeSet<&str> = specs.iter().flat_map(|spec| &spec.images).map(Repository::host).collect();
+        self.vault.survey(registries).await
+    }
+
     /// The services of a Compose project, and the images that its files name for them.
     ///
     /// # Errors

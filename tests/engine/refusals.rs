@@ -57,6 +57,35 @@ fn an_image_for_another_platform_is_abandoned_and_nothing_is_touched() {
 }
 
 #[test]
+fn content_that_does_not_match_its_digest_is_abandoned_at_once_and_says_so() {
+    let (site, v1) = with_v1(WEB, "");
+    let before = site.container("web");
+    let repository = format!("{}/app", site.name);
+    for part in ["manifest", "config", "layer"] {
+        let bad = site.publish(&format!("app:{part}"), &Image::web(part).with_megabytes(1));
+        let manifest = site.registry().manifest(&repository, part);
+        let text = |value: &Value| value["digest"].as_str().unwrap().to_owned();
+        let digest = match part {
+            "manifest" => bad.digest,
+            "config" => text(&manifest["config"]),
+            _ => text(manifest["layers"].as_array().unwrap().last().unwrap()),
+        };
+        site.registry().tamper(&digest, |bytes| {
+            // JSON stays JSON: of the same length, and another.
+            let at = bytes.windows(6).position(|six| six == b"sha256").map_or(bytes.len() / 2, |at| at + 20);
+            bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+        });
+        let answer = site.deploy(&format!("app:{part}"));
+        let reason = answer.failed("abandoned");
+        assert!(reason.contains("does not match its digest") && reason.contains(&site.address), "{part}: {reason}");
+        let events: String = site.events(&answer.id()).iter().map(Value::to_string).collect();
+        assert!(!events.contains("trying again"), "{part}: {events}");
+    }
+    assert_eq!(site.container("web"), before);
+    site.has(&v1);
+}
+
+#[test]
 fn a_wrong_password_is_abandoned_and_says_whose_credentials_were_refused() {
     let (mut site, v1) = with_v1(WEB, "");
     site.publish("app:v2", &Image::web("v2"));

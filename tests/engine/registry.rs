@@ -99,6 +99,16 @@ impl Registry {
         self.fetch(&format!("/v2/{repository}/manifests/{}", image.digest), &["-X", "DELETE"]);
     }
 
+    /// Lets the registry serve something else under a digest.
+    pub fn tamper(&self, digest: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let blobs = self.directory.join("images/docker/registry/v2/blobs/sha256");
+        let file = blobs.join(&hex[..2]).join(hex).join("data");
+        let mut bytes = std::fs::read(&file).unwrap();
+        change(&mut bytes);
+        std::fs::write(&file, bytes).unwrap();
+    }
+
     fn put_manifest(&self, repository: &str, tag: &str, kind: &str, manifest: &Value) -> Published {
         let text = manifest.to_string();
         let kind = format!("Content-Type: {kind}");

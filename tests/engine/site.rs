@@ -375,7 +375,7 @@ impl Site {
         .fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }
 
-    fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &Registry {
         self.own_registry.as_deref().unwrap_or(&Run::get().registry)
     }
 }

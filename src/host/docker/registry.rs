@@ -25,6 +25,8 @@ enum Meaning {
     Platform,
     /// There is no room for it on this host.
     NoSpace,
+    /// What came is not what its digest says.
+    Corrupt,
     /// Not now.
     Later,
 }
@@ -182,6 +184,16 @@ impl Refusal {
         } else if says(&["no space left"]) {
             Meaning::NoSpace
         } else if says(&[
+            // Docker's words, containerd's, and Podman's.
+            "verification failed for digest",
+            "unexpected commit digest",
+            "failed size validation",
+            "digest did not match",
+            "does not match provided manifest digest",
+            "does not match expected",
+        ]) {
+            Meaning::Corrupt
+        } else if says(&[
             "no matching manifest for",
             "does not match the specified platform",
             "no match for platform",
@@ -221,6 +233,13 @@ impl Refusal {
             Meaning::Platform => {
                 HostError::NotResolved { image, reason: format!("{reason}; build it for this host's platform too") }
             }
+            Meaning::Corrupt => HostError::NotResolved {
+                image,
+                reason: format!(
+                    "what the registry sent does not match its digest ({reason}); nothing of it was used: \
+                     check {host} and any cache or proxy in front of it, or push the image again"
+                ),
+            },
             Meaning::NoSpace => HostError::NotResolved { image, reason },
         }
     }
@@ -257,6 +276,22 @@ mod tests {
             (429, "", Meaning::Later),
             (502, "received unexpected HTTP status: 503 Service Unavailable", Meaning::Later),
             (0, "write /var/lib/docker/tmp/x: no space left on device", Meaning::NoSpace),
+            (0, "manifest verification failed for digest sha256:ab", Meaning::Corrupt),
+            (0, "image config verification failed for digest sha256:ab", Meaning::Corrupt),
+            (0, "filesystem layer verification failed for digest sha256:ab", Meaning::Corrupt),
+            (
+                0,
+                "failed commit on ref \"layer-sha256:ab\": unexpected commit digest sha256:cd, expected sha256:ab: failed precondition",
+                Meaning::Corrupt,
+            ),
+            (
+                0,
+                "failed commit on ref \"config-sha256:ab\": failed size validation: 1 != 2: failed precondition",
+                Meaning::Corrupt,
+            ),
+            (500, "reading blob sha256:ab: Digest did not match, expected sha256:ab, got sha256:cd", Meaning::Corrupt),
+            (500, "Manifest does not match provided manifest digest sha256:ab", Meaning::Corrupt),
+            (500, "Download config.json digest sha256:cd does not match expected sha256:ab", Meaning::Corrupt),
             (0, "no matching manifest for linux/amd64 in the manifest list entries", Meaning::Platform),
             (0, "choosing image instance: no image found in manifest list for architecture amd64", Meaning::Platform),
         ] {
