@@ -17,13 +17,16 @@ mod docker;
 mod driver;
 mod exec;
 mod health;
+mod hints;
 mod impostors;
 mod leftovers;
 mod lifecycle;
 mod pins;
+mod ports;
 mod probe;
 mod quadlet;
 mod resources;
+mod restart;
 mod runs;
 mod select;
 mod snapshot;
@@ -69,6 +72,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// What is there now of the services that use one of `repositories`. Changes nothing.
     async fn snapshot(&self, spec: &ProjectSpec, repositories: &[Repository]) -> Result<Snapshot, HostError>;
+
+    /// Whether all containers that `snapshot` saw are still the same ones.
+    async fn is_untouched(&self, spec: &ProjectSpec, snapshot: &Snapshot) -> Result<bool, HostError>;
 
     /// Carries out one step. The lease proves that nobody else is changing this project.
     async fn perform(

@@ -314,7 +314,7 @@ pub(crate) mod tests {
             name: name.to_owned(),
             reference: reference.parse().unwrap(),
             pinned: pinned.map(image),
-            container: container.map(|(name, working)| Container { image: image(name), working }),
+            container: container.map(|(name, working)| Container { image: image(name), working, ids: Vec::new() }),
             active: false,
         }
     }

@@ -34,6 +34,9 @@ pub struct Container {
     pub image: LocalImage,
     /// Whether it did its work: running and not unhealthy, or exited with 0.
     pub working: bool,
+    /// The engine's ids of all containers of the service, in order. None where it is a unit or a program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
 }
 
 /// What one part of a project is right now, read from the machine.

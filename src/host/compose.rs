@@ -65,6 +65,30 @@ pub(crate) struct ModelService {
     ipc: Option<String>,
     networks: Option<BTreeMap<String, serde_json::Value>>,
     volumes: Vec<Mount>,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) pull_policy: Option<String>,
+    pub(crate) healthcheck: Option<HealthCheck>,
+}
+
+/// A port that is published.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Port {
+    pub(crate) host_ip: Option<String>,
+    /// A text, or a number.
+    pub(crate) published: serde_json::Value,
+    pub(crate) protocol: Option<String>,
+}
+
+/// A health check as the files have it; durations as Compose writes them, such as `5m0s`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct HealthCheck {
+    test: serde_json::Value,
+    disable: bool,
+    pub(crate) start_period: Option<String>,
+    pub(crate) interval: Option<String>,
+    pub(crate) retries: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -112,6 +136,13 @@ impl Resource {
     /// Whether somebody else makes it.
     pub(crate) fn is_external(&self) -> bool {
         self.external.as_bool().unwrap_or(!self.external.is_null())
+    }
+}
+
+impl HealthCheck {
+    /// Whether the files switch off the check that the image may have.
+    pub(crate) fn is_off(&self) -> bool {
+        self.disable || self.test.get(0).and_then(serde_json::Value::as_str) == Some("NONE")
     }
 }
 

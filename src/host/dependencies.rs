@@ -58,6 +58,25 @@ pub(crate) fn one_shots_first(model: &Model, services: &[String]) -> (Vec<Needed
     (ordered.into_iter().map(completed).collect(), rest)
 }
 
+/// The services that `services` need and whose container is paused: Compose can neither start nor wake it.
+pub(crate) fn paused(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<String> {
+    let needed: BTreeSet<&String> = services
+        .iter()
+        .filter_map(|name| model.services.get(name))
+        .flat_map(|service| service.depends_on.keys())
+        .collect();
+    let is_paused = |container: &&ContainerFacts| {
+        container.state == State::Paused
+            && needed.contains(&container.service)
+            && !services.contains(&container.service)
+    };
+    let told = |container: &ContainerFacts| {
+        let ContainerFacts { name, service, .. } = container;
+        format!("{name} is paused, and other services need {service}: run `docker unpause {name}`")
+    };
+    containers.iter().filter(is_paused).map(told).collect()
+}
+
 struct Search<'a> {
     model: &'a Model,
     containers: &'a [ContainerFacts],
@@ -186,6 +205,19 @@ mod tests {
         assert_eq!(split(&["migrate", "prepare", "web"]), both("prepare migrate", "web"));
         assert_eq!(split(&["web", "seed", "api"]), both("", "web api seed"), "it needs what is replaced");
         assert_eq!(split(&["migrate", "cache"]), both("", "migrate cache"), "nobody of these waits for it");
+    }
+
+    #[test]
+    fn what_is_paused_and_needed_is_told() {
+        let paused_one = ContainerFacts { state: State::Paused, ..container("db") };
+        let containers = [container("api"), paused_one];
+        let of = |services: &[&str]| {
+            let services: Vec<String> = services.iter().map(|service| (*service).to_owned()).collect();
+            paused(&model(FILES), &containers, &services)
+        };
+        assert_eq!(of(&["api"]), ["shop-db-1 is paused, and other services need db: run `docker unpause shop-db-1`"]);
+        assert_eq!(of(&["cache"]), [""; 0]);
+        assert_eq!(of(&["db"]), [""; 0], "it is replaced");
     }
 
     #[test]

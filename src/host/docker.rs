@@ -25,7 +25,7 @@ use crate::model::Clock;
 
 pub(crate) use containers::Stranger;
 pub(crate) use images::ImageFacts;
-pub(crate) use resources::Network;
+pub(crate) use resources::{Network, Publisher};
 
 /// How long the engine may take for an answer from its own memory or disk.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -37,6 +37,11 @@ pub(crate) trait Driver: Send + Sync {
     /// What is there now of all that uses one of `repositories`.
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError>;
 
+    /// Whether all that `snapshot` saw is still the same. Nobody can say so of what is no container.
+    async fn is_untouched(&self, _snapshot: &Snapshot) -> Result<bool, HostError> {
+        Ok(false)
+    }
+
     /// Lets `reference` mean `source` wherever the target looks it up.
     async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError>;
 

@@ -189,6 +189,10 @@ impl Host for Machine {
         self.driver(spec).snapshot(repositories).await
     }
 
+    async fn is_untouched(&self, spec: &ProjectSpec, snapshot: &Snapshot) -> Result<bool, HostError> {
+        self.driver(spec).is_untouched(snapshot).await
+    }
+
     async fn perform(
         &self,
         lease: &Lease,

@@ -41,8 +41,25 @@ async fn container(
         Some(image) => engine.local(&image, service.reference.repository()).await?,
         None => LocalImage { id: image_id(facts)?, digest: None },
     };
-    let working = all.iter().filter(|other| other.service == service.name).all(ContainerFacts::works);
-    Ok(Container { image, working })
+    let own = || all.iter().filter(|other| other.service == service.name);
+    let mut ids: Vec<String> = own().map(|container| container.id.clone()).collect();
+    ids.sort();
+    Ok(Container { image, working: own().all(ContainerFacts::works), ids })
+}
+
+/// Whether each container that `snapshot` saw of a service is there, no matter what there is besides, and runs if it did.
+pub(crate) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result<bool, HostError> {
+    let containers = snapshot.services.iter().map(|service| service.container.as_ref());
+    for container in containers {
+        let Some(container) = container.filter(|container| !container.ids.is_empty()) else { return Ok(false) };
+        for id in &container.ids {
+            match engine.container(id).await? {
+                Some(facts) if facts.works() || !container.working => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn image_id(facts: &ContainerFacts) -> Result<Digest, HostError> {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::HostError;
 use super::compose::Model;
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
+use super::{HostError, hints};
 use crate::deploy::spec::{Compose, ProjectSpec};
 
 /// One thing that was looked at.
@@ -85,6 +85,7 @@ pub(crate) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> 
             }
         }
     }
+    findings.extend(hints::of_model(model, compose, spec).into_iter().map(Finding::warning));
     findings
 }
 

@@ -116,7 +116,15 @@ impl Carrier {
                 return Err(Failure::Withdrawn(by));
             }
             self.scribe.write(Event::StepStarted { step: number }).await?;
-            match self.take_step(number, &step).await {
+            let taken = match self.take_step(number, &step).await {
+                Err(Failure::Host(error)) if self.was_never_touched(&step).await => {
+                    let line = format!("{error}; what ran before was never touched");
+                    self.scribe.mention(Event::Said { step: number, line }).await;
+                    Ok(())
+                }
+                taken => taken,
+            };
+            match taken {
                 Ok(()) => self.scribe.write(Event::StepFinished { step: number }).await?,
                 Err(Failure::Halt(halt)) => return Err(halt.into()),
                 Err(failure) => {
@@ -134,6 +142,13 @@ impl Carrier {
             }
         }
         Ok(())
+    }
+
+    /// Whether putting back what ran before is needless, because it is still there. The next step proves that it works.
+    async fn was_never_touched(&self, step: &Step) -> bool {
+        let Some(course) = self.course().filter(|course| course.back.is_some()) else { return false };
+        let (host, spec) = (&self.inner.host, &self.project.spec);
+        matches!(step, Step::Apply { .. }) && host.is_untouched(spec, &course.snapshot).await.unwrap_or(false)
     }
 
     /// Carries out one step, writing down what is said meanwhile.

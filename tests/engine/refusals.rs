@@ -217,8 +217,9 @@ fn a_first_release_whose_port_another_container_has_leaves_nothing_behind() {
     site.fetch("other:1", &other);
     assert_eq!(site.docker_compose(&["up", "--detach", "other"]).code, 0);
     site.start();
-    let reason = site.deploy("app:v1").failed("rolled_back");
-    assert!(reason.contains("docker compose up failed") && reason.contains(&site.ports[0].to_string()), "{reason}");
+    let reason = site.deploy("app:v1").failed("abandoned");
+    let told = format!("the container {} has the port {}", site.fill("{name}-other-1"), site.ports[0]);
+    assert!(reason.contains(&told), "{reason}");
     assert_eq!(site.container("web"), None);
     site.runs("other", &other);
 
@@ -231,14 +232,76 @@ fn a_first_release_whose_port_another_container_has_leaves_nothing_behind() {
 fn a_rollback_that_fails_says_so_and_the_next_deployment_mends_it() {
     let (site, _) = with_v1(WEB, "");
     let v2 = site.publish("app:v2", &Image::web("v2"));
-    // Neither release can be started as the compose file is now.
-    let taken = TcpListener::bind(site.fill("127.0.0.1:{port}")).unwrap();
-    site.compose("  web:\n    image: {repo}/app:live\n    ports: [\"127.0.0.1:{port}:8080\"]\n");
+    // Neither release can be started as the compose file is now: this host has no such address.
+    site.compose("  web:\n    image: {repo}/app:live\n    ports: [\"203.0.113.7:{port}:8080\"]\n");
     let reason = site.deploy("app:v2").failed("rollback_failed");
     assert!(reason.contains("putting back what ran before failed too"), "{reason}");
-    drop(taken);
+    site.compose(WEB);
     site.deploy("app:v2").succeeded();
     site.has(&v2);
+}
+
+#[test]
+fn a_port_that_another_program_has_leaves_what_runs_alone() {
+    let (site, v1) = with_v1(WEB, "");
+    site.publish("app:v2", &Image::web("v2"));
+    let before = site.container("web");
+    let taken = TcpListener::bind(site.fill("127.0.0.1:{port}")).unwrap();
+    site.compose("  web:\n    image: {repo}/app:live\n    ports: [\"127.0.0.1:{port}:8080\"]\n");
+    let told = format!("another program has the port {}", site.ports[0]);
+    let check = site.command(&["check"]);
+    assert!(check.code == 10 && check.stdout.contains(&told), "{}", check.stdout);
+    let reason = site.deploy("app:v2").failed("abandoned");
+    assert!(reason.contains(&told), "{reason}");
+    assert_eq!(site.container("web"), before);
+    site.has(&v1);
+    drop(taken);
+    site.deploy("app:v2").succeeded();
+    // Its own port is no obstacle to the next one.
+    site.deploy("app:v1").succeeded();
+    site.has(&v1);
+}
+
+#[test]
+fn a_release_that_the_engine_refuses_to_make_leaves_the_container_of_before() {
+    let (site, v1) = with_v1(WEB, "");
+    site.publish("app:v2", &Image::web("v2"));
+    let before = site.container("web");
+    // What Compose takes and the engine does not.
+    site.compose("  web:\n    image: {repo}/app:live\n    cpus: 9999\n");
+    let answer = site.deploy("app:v2");
+    let reason = answer.failed("rolled_back");
+    assert!(reason.contains("CPUs"), "{reason}");
+    assert_eq!(site.container("web"), before, "the very same");
+    site.has(&v1);
+}
+
+#[test]
+fn a_service_that_is_needed_and_paused_leaves_what_runs_alone() {
+    let (site, v1) = with_v1("  web:\n    image: {repo}/app:live\n  db:\n    image: {repo}/db:1\n", "");
+    site.publish("app:v2", &Image::web("v2"));
+    let db = site.publish("db:1", &Image::web("db"));
+    site.fetch("db:1", &db);
+    site.compose("  web:\n    image: {repo}/app:live\n    depends_on: [db]\n  db:\n    image: {repo}/db:1\n");
+    assert_eq!(site.docker_compose(&["up", "--detach"]).code, 0);
+    let (before, db) = (site.container("web"), site.container("db").unwrap());
+    site.engine.docker(&["pause", &db.id]).text();
+    let reason = site.deploy("app:v2").failed("abandoned");
+    assert!(reason.contains(&format!("docker unpause {}", db.name)), "{reason}");
+    assert_eq!(site.container("web"), before);
+    site.has(&v1);
+    site.engine.docker(&["unpause", &db.id]).text();
+}
+
+#[test]
+fn a_log_that_the_engine_does_not_give_out_is_told_as_such() {
+    let (site, v1) = with_v1("  web:\n    image: {repo}/app:live\n    logging: {driver: none}\n", "");
+    site.publish("app:v2", &Image::running("v2", "exit 3"));
+    let answer = site.deploy("app:v2");
+    answer.failed("rolled_back");
+    let (log, _) = evidence(&site, &answer);
+    assert!(log.contains("its log cannot be read (logging driver none)"), "{log}");
+    site.has(&v1);
 }
 
 #[test]

@@ -247,6 +247,33 @@ fn a_service_that_lives_in_the_network_of_a_released_one_is_not_cut_off() {
     assert_eq!(page, "v2");
 }
 
+#[test]
+fn a_service_that_asks_to_follow_another_one_is_restarted_when_that_was_replaced() {
+    let mut site = Site::with(
+        "  web:\n    image: {repo}/app:live\n  worker:\n    image: {repo}/job:1\n    depends_on: {web: {condition: \
+         service_healthy, restart: true}}\n  other:\n    image: {repo}/job:1\n    depends_on: [web]\n",
+    );
+    let checked = |version: &str| Image::web(version).checked("wget -q -O /dev/null http://127.0.0.1:8080/");
+    site.publish("app:v1", &checked("v1"));
+    let v2 = site.publish("app:v2", &checked("v2"));
+    let job = site.publish("job:1", &Image::running("job", "trap 'exit 0' TERM; sleep 1000 & wait"));
+    site.fetch("job:1", &job);
+    site.start();
+    site.deploy("app:v1").succeeded();
+    assert_eq!(site.docker_compose(&["up", "--detach"]).code, 0);
+    let (worker, other) = (site.container("worker").unwrap(), site.container("other"));
+    site.deploy("app:v2").succeeded();
+    site.has(&v2);
+    let after = site.container("worker").unwrap();
+    assert_eq!((&after.id, after.state.as_str()), (&worker.id, "running"));
+    assert_ne!(after.started_at, worker.started_at);
+    assert_eq!(site.container("other"), other);
+
+    // What was not replaced restarts nobody.
+    site.deploy("app:v2").succeeded();
+    assert_eq!(site.container("worker").unwrap(), after);
+}
+
 fn page(url: &str) -> String {
     eventually(PATIENCE, url, || {
         let output = Program::new("curl").args(["-sf", "--noproxy", "*", "--max-time", "2", url]).output();

@@ -297,10 +297,11 @@ impl State {
         let released = services.into_iter().filter(|(_, reference)| repositories.contains(reference.repository()));
         let services = released.map(|(name, reference)| Service {
             pinned: self.pins.get(&reference.to_string()).map(local),
-            container: self
-                .running
-                .get(&(spec.name.clone(), name.clone()))
-                .map(|running| Container { image: local(&running.digest), working: running.works }),
+            container: self.running.get(&(spec.name.clone(), name.clone())).map(|running| Container {
+                image: local(&running.digest),
+                working: running.works,
+                ids: Vec::new(),
+            }),
             active: false,
             name,
             reference,
@@ -378,6 +379,15 @@ impl Host for World {
         self.pass(When::After).await;
         self.state().looking.entry(spec.name.clone()).and_modify(|count| *count -= 1);
         snapshot
+    }
+
+    async fn is_untouched(&self, spec: &ProjectSpec, snapshot: &Snapshot) -> Result<bool, HostError> {
+        let state = self.state();
+        let is_same = |service: &Service| {
+            let running = state.running.get(&(spec.name.clone(), service.name.clone())).map(|running| &running.digest);
+            service.container.as_ref().is_some_and(|container| Some(&container.image.id) == running)
+        };
+        Ok(snapshot.services.iter().all(is_same))
     }
 
     async fn perform(

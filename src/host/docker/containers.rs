@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
-use bollard::query_parameters::{LogsOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions};
+use bollard::query_parameters::{
+    LogsOptions, RemoveContainerOptions, RenameContainerOptions, RestartContainerOptions, StopContainerOptions,
+};
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Deserializer};
@@ -18,8 +20,8 @@ use crate::model::{Timestamp, one_line};
 
 /// What the labels begin with that Compose writes on its containers.
 pub(super) const COMPOSE: &str = "com.docker.compose.";
-const PROJECT: &str = "com.docker.compose.project";
-const SERVICE: &str = "com.docker.compose.service";
+pub(super) const PROJECT: &str = "com.docker.compose.project";
+pub(super) const SERVICE: &str = "com.docker.compose.service";
 const NUMBER: &str = "com.docker.compose.container-number";
 const WORKING_DIRECTORY: &str = "com.docker.compose.project.working_dir";
 /// The id of the image that it made the container from.
@@ -152,8 +154,16 @@ impl Engine {
         let options = LogsOptions { stdout: true, stderr: true, tail: lines.to_string(), ..LogsOptions::default() };
         let mut stream = link.docker.logs(id, Some(options));
         let mut bytes = Vec::new();
+        let mut refused = None;
         let read = async {
-            while let Some(Ok(output)) = stream.next().await {
+            while let Some(output) = stream.next().await {
+                let output = match output {
+                    Ok(output) => output,
+                    Err(error) => {
+                        refused = Some(Refusal::from(error));
+                        break;
+                    }
+                };
                 let (LogOutput::StdOut { message }
                 | LogOutput::StdErr { message }
                 | LogOutput::StdIn { message }
@@ -163,9 +173,32 @@ impl Engine {
         };
         // What was read until then helps as well.
         let _ = timeout(LOGS, read).await;
+        if let (true, Some(Refusal::Status(_, why))) = (bytes.is_empty(), refused) {
+            return vec![self.unreadable_log(id, &why).await];
+        }
         let text = String::from_utf8_lossy(&bytes);
         let all: Vec<String> = text.lines().map(|line| one_line(line, LONGEST_LINE)).collect();
         all.get(all.len().saturating_sub(lines)..).unwrap_or_default().to_vec()
+    }
+
+    /// Stops a container, within its grace period, and starts it again.
+    pub(crate) async fn restart_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
+        let id = container.id.as_str();
+        let patience = container.grace.unwrap_or(GRACE) + REMOVAL;
+        let restart = self.ask_patiently(patience, |docker| async move {
+            docker.restart_container(id, None::<RestartContainerOptions>).await
+        });
+        restart.await.map_err(|refusal| refusal.during(&format!("restart {}", container.name)))
+    }
+
+    /// What stands in the place of a log that the engine does not give out.
+    async fn unreadable_log(&self, id: &str, why: &str) -> String {
+        let inspected: Result<Inspected, _> = self.get(&format!("/containers/{id}/json")).await;
+        let driver = inspected.ok().and_then(|found| found.host_config?.log_config).map(|config| config.kind);
+        match driver.filter(|driver| !driver.is_empty()) {
+            Some(driver) => format!("its log cannot be read (logging driver {driver})"),
+            None => one_line(&format!("its log cannot be read: {why}"), LONGEST_LINE),
+        }
     }
 
     /// Stops and removes a container, its named and anonymous volumes left alone.
@@ -295,6 +328,14 @@ struct InspectedCheck {
 #[serde(default, rename_all = "PascalCase")]
 struct InspectedHost {
     restart_policy: Option<InspectedPolicy>,
+    log_config: Option<InspectedLog>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct InspectedLog {
+    #[serde(rename = "Type")]
+    kind: String,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,13 +1,16 @@
-//! Networks and volumes of this host.
+//! Networks, volumes and published ports of this host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Engine;
+use super::containers::{PROJECT, SERVICE};
 use super::raw::percent_encoded;
 use crate::host::HostError;
+use crate::host::ports::Binding;
 
 /// A network as a list shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -24,7 +27,69 @@ struct InspectedNetwork {
     containers: Option<BTreeMap<String, IgnoredAny>>,
 }
 
+/// A container that runs, with the ports of the host that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Publisher {
+    pub(crate) name: String,
+    /// Of Compose, where labels name them.
+    pub(crate) project: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) ports: Vec<Binding>,
+    /// Whether it has the host's own network, and listens there unseen by the engine.
+    pub(crate) on_host_network: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ListedPublisher {
+    names: Vec<String>,
+    labels: Option<HashMap<String, String>>,
+    ports: Option<Vec<ListedPort>>,
+    host_config: ListedHost,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ListedHost {
+    network_mode: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ListedPort {
+    #[serde(rename = "IP")]
+    address: Option<String>,
+    public_port: Option<u16>,
+    #[serde(rename = "Type")]
+    protocol: String,
+}
+
+impl ListedPort {
+    fn binding(&self) -> Option<Binding> {
+        let unspecified = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let address = self.address.as_deref().and_then(|address| address.parse().ok()).unwrap_or(unspecified);
+        Some(Binding { address, port: self.public_port?, tcp: self.protocol == "tcp" })
+    }
+}
+
 impl Engine {
+    /// All containers that run, with their ports.
+    pub(crate) async fn publishers(&self) -> Result<Vec<Publisher>, HostError> {
+        let listed: Vec<ListedPublisher> =
+            self.get("/containers/json").await.map_err(|refusal| refusal.during("list the containers"))?;
+        let publisher = |container: ListedPublisher| {
+            let mut labels = container.labels.unwrap_or_default();
+            Publisher {
+                name: container.names.first().map(|name| name.trim_start_matches('/').to_owned()).unwrap_or_default(),
+                project: labels.remove(PROJECT),
+                service: labels.remove(SERVICE),
+                ports: container.ports.unwrap_or_default().iter().filter_map(ListedPort::binding).collect(),
+                on_host_network: container.host_config.network_mode == "host",
+            }
+        };
+        Ok(listed.into_iter().map(publisher).collect())
+    }
+
     /// All networks.
     pub(crate) async fn networks(&self) -> Result<Vec<Network>, HostError> {
         self.get("/networks").await.map_err(|refusal| refusal.during("list the networks"))

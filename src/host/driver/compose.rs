@@ -18,10 +18,12 @@ use crate::host::containers::Containers;
 use crate::host::credentials::Vault;
 use crate::host::docker::Engine;
 use crate::host::runs::Runs;
-use crate::host::select::{place, select, uses};
+use crate::host::select::{candidates, place, select, uses};
 use crate::host::survey::Finding;
 use crate::host::watch::Watch;
-use crate::host::{HostError, Narrator, impostors, pins, resources, snapshot, surroundings, survey};
+use crate::host::{
+    HostError, Narrator, dependencies, impostors, pins, ports, resources, restart, snapshot, surroundings, survey,
+};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};
 
@@ -89,13 +91,17 @@ impl ComposeDriver<'_> {
     async fn obstacles(&self, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
         let mut obstacles = impostors::find(self.engine, &model.name).await?;
         obstacles.extend(resources::troubles(self.engine, model, services).await?);
+        obstacles.extend(ports::taken(self.engine, model, services).await?);
+        obstacles.extend(dependencies::paused(model, &self.engine.containers(&model.name).await?, services));
         Ok(obstacles)
     }
 
     /// What on the host has to do with the project and stands in its way.
     async fn survey_host(&self, model: &Model) -> Result<Vec<Finding>, HostError> {
         let uses = uses(model, self.compose, &self.spec.images);
-        let services: Vec<String> = model.services.keys().cloned().collect();
+        let selected = candidates(model, self.compose).into_iter();
+        let moved = selected.filter(|(_, image)| self.spec.images.contains(image.repository()));
+        let services: Vec<String> = moved.map(|(name, _)| name).collect();
         let obstacles = self.obstacles(model, &services).await?;
         let mut findings: Vec<Finding> = obstacles.into_iter().map(Finding::error).collect();
         let others = surroundings::other_users(self.engine, &model.name, &uses.into_keys().collect()).await?;
@@ -137,6 +143,10 @@ impl Driver for ComposeDriver<'_> {
         snapshot::take(self.engine, &model, &selected).await
     }
 
+    async fn is_untouched(&self, snapshot: &Snapshot) -> Result<bool, HostError> {
+        snapshot::is_untouched(self.engine, snapshot).await
+    }
+
     async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
         pins::pin(self.engine, reference, source).await
     }
@@ -158,7 +168,9 @@ impl Driver for ComposeDriver<'_> {
             limit: if change.back { self.spec.time_back() } else { self.spec.timeout },
             narrator,
         };
-        apply.services(&model, services).await
+        let limit = apply.limit;
+        apply.services(&model, services).await?;
+        restart::followers(self.engine, &model, services, limit, narrator).await
     }
 
     async fn await_healthy(&self, services: &[String], expected: &[Expected]) -> Result<(), HostError> {

@@ -117,7 +117,7 @@ impl Driver for SystemdDriver<'_> {
                     name: unit.to_string(),
                     reference,
                     active: pinned.is_none() && facts.is_up(),
-                    container: container.map(|image| Container { image, working: facts.works() }),
+                    container: container.map(|image| Container { image, working: facts.works(), ids: Vec::new() }),
                     pinned,
                 });
             }
