@@ -92,10 +92,13 @@ impl Environment {
     fn problem_of(&self, name: &str) -> Option<Problem> {
         let known: Vec<String> = SETTINGS.iter().map(|key| variable(key)).collect();
         if !known.iter().any(|known| known == name) {
-            let all: Vec<&str> = known.iter().map(String::as_str).chain(OF_THE_COMMAND).collect();
+            // What all of them begin with makes none of them more alike.
+            let own = |name: &'_ str| name.strip_prefix(PREFIX).map(str::to_owned).unwrap_or_default();
+            let all: Vec<String> = known.iter().map(String::as_str).chain(OF_THE_COMMAND).map(own).collect();
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
             let unknown = Problem::with_variable(name, "unknown variable");
-            return Some(match nearest(name, &all) {
-                Some(near) => unknown.mend(format!("did you mean `{near}`?")),
+            return Some(match nearest(&own(name), &all) {
+                Some(near) => unknown.mend(format!("did you mean `{PREFIX}{near}`?")),
                 None => unknown,
             });
         }
