@@ -21,7 +21,7 @@ fn package() -> &'static Path {
 /// The same of another version, with another program in the place of windlass if there is one. windlass itself is there
 /// as `windlass-real` then.
 fn package_of(version: &str, program: Option<&str>) -> PathBuf {
-    let directory = Run::get().directory.join("package").join(crate::run::random_hex());
+    let directory = Run::get().directory.join(format!("package-{}", crate::run::random_hex()));
     let file = directory.with_extension("deb");
     Program::new("dpkg-deb").arg("-R").arg(package()).arg(&directory).text();
     let edit = format!("s/^Version: .*/Version: {version}/");
@@ -81,7 +81,7 @@ fn one_command_makes_a_working_service_which_is_there_after_a_reboot() {
 
 #[test]
 fn the_binary_runs_where_the_package_may_be_installed() {
-    let directory = Run::get().directory.join("package").join(crate::run::random_hex());
+    let directory = Run::get().directory.join(format!("package-{}", crate::run::random_hex()));
     Program::new("dpkg-deb").arg("-x").arg(package()).arg(&directory).text();
     let symbols = Program::new("readelf").args(["-V", "-W"]).arg(directory.join("usr/bin/windlass")).text();
     let version = |text: &str| {
