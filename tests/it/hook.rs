@@ -63,7 +63,7 @@ async fn a_wait_holds_the_answer_until_the_outcome_and_no_longer_than_was_said()
     let home = Home::with_shop();
     let (_daemon, caller) = shop(&home);
     home.world.state().hold_health = true;
-    let early = send(caller.hook("one", "?wait=200ms", image("v1"))).await;
+    let early = send(caller.hook("one", "?wait=3s", image("v1"))).await;
     assert_eq!((early.status, early.json()["status"].as_str()), (202, Some("running")), "{}", early.text);
     assert_eq!(early.json()["phase"], "verifying");
     assert!(early.headers.contains_key("location"));
