@@ -4,13 +4,15 @@
 
 mod attendance;
 mod descriptors;
+mod needs;
+mod record;
 mod signals;
 mod socket;
 mod survey;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -29,6 +31,7 @@ use crate::model::Clock;
 use crate::runner::{Parts, Runner};
 use crate::service_manager::ServiceManager;
 use crate::store::Store;
+use record::Record;
 
 pub use signals::serve;
 pub use survey::{Severity, Survey, compose_images, polkit_rule, survey};
@@ -76,6 +79,8 @@ pub struct Daemon {
     aborting: CancellationToken,
     hanging_up: CancellationToken,
     drain_timeout: Duration,
+    state_dir: PathBuf,
+    record: Mutex<Record>,
 }
 
 impl Outside {
@@ -95,6 +100,7 @@ impl Daemon {
     pub async fn start(settings: Settings, outside: Outside) -> anyhow::Result<Self> {
         descriptors::provide(&settings)?;
         let store = outside.store;
+        let record = Record::of_this_process(&settings, Vec::new());
         let tasks = TaskTracker::new();
         let [refusing, closing, aborting] = std::array::from_fn(|_| CancellationToken::new());
         let (catalog, configured) = watch::channel(Arc::new(settings.projects));
@@ -132,14 +138,18 @@ impl Daemon {
             None => None,
         };
         let socket_listener = socket::bind(&settings.socket)?;
-        let hooks = hook_listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let hooks = hook_listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let metrics = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
         let resumed = runner.recover().await.context("failed to read what was not finished")?;
         if resumed > 0 {
             tracing::info!(deployments = resumed, "took up what was not finished");
         }
+        let record = Record { addresses: hooks.iter().copied().chain(metrics).collect(), ..record };
+        write_down(&record, &settings.state_dir);
         let daemon = Self {
+            state_dir: settings.state_dir,
+            record: Mutex::new(record),
             hooks,
             metrics,
             socket: settings.socket,
@@ -220,6 +230,9 @@ impl Daemon {
                     tracing::warn!("{warning}");
                 }
                 tracing::info!(projects = settings.projects.len(), "configuration read again");
+                let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+                *record = record.clone().reloaded(&settings);
+                write_down(&record, &self.state_dir);
                 self.catalog.send_replace(Arc::new(settings.projects));
                 self.docker_puller.send_replace(settings.docker_puller);
                 self.readiness.send_replace(Readiness::Ready);
@@ -254,6 +267,13 @@ impl Daemon {
         let _ = std::fs::remove_file(&self.socket);
         drop((self.runner, self.store));
         tracing::info!("stopped");
+    }
+}
+
+/// Nothing but `windlass check` reads it.
+fn write_down(record: &Record, state_dir: &Path) {
+    if let Err(error) = record.write(state_dir) {
+        tracing::warn!(%error, "failed to write down what was read, which `windlass check` compares");
     }
 }
 

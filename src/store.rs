@@ -86,6 +86,14 @@ impl Store {
     }
 }
 
+/// Whether a windlass has its store in `state_dir` and runs. Changes nothing.
+///
+/// # Errors
+/// When the directory cannot be opened.
+pub fn is_in_use(state_dir: &Path) -> std::io::Result<bool> {
+    database::is_in_use(state_dir)
+}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store(at {})", *self.0.bell.borrow())

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::document::Document;
@@ -41,6 +41,7 @@ pub(super) fn load(
     let directory = document.directory().to_owned();
     let owners = Owners::of_this_process();
     let secrets = SecretFiles {
+        found: Mutex::default(),
         owners: owners.clone(),
         credentials: environment.credentials.clone(),
         keys: directory.join("keys"),
@@ -75,12 +76,15 @@ pub(super) fn load(
     }
     find_shared_secrets(&parts, &mut problems);
     registries::warn_of_unused(&registries, &parts, &document, &mut warnings);
+    let documents = parts.iter().filter(|part| part.document.metadata().is_some());
+    let mut sources: Vec<PathBuf> = documents.map(|part| part.document.file().to_owned()).collect();
     let (projects, files) = gather(parts, &mut problems);
     let docker_puller = compat.docker_puller.and_then(|raw| {
         let hooks = docker_puller::hooks(&document, raw.hooks, &projects, &mut problems);
         Some(Arc::new(DockerPuller { token: token?, hooks }))
     });
 
+    sources.extend(secrets.found.into_inner().unwrap_or_else(PoisonError::into_inner));
     let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
     let state_dir = absolute(base("state_dir"), &host.state_dir, &mut problems);
     let settings = Settings {
@@ -112,6 +116,8 @@ pub(super) fn load(
         docker_puller,
         projects,
         files,
+        sources,
+        read_at: now,
     };
     if problems.is_empty() { Ok((settings, warnings)) } else { Err(LoadError { problems }) }
 }

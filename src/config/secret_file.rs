@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
@@ -11,8 +12,10 @@ use zeroize::Zeroizing;
 use super::guard::{Exposed, Owners};
 
 /// The places where secrets are, besides the one that is written.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct SecretFiles {
+    /// Those that were read.
+    pub(super) found: Mutex<Vec<PathBuf>>,
     /// To whom they may belong.
     pub(super) owners: Owners,
     /// systemd's `$CREDENTIALS_DIRECTORY`, which it guards itself.
@@ -52,7 +55,11 @@ impl SecretFiles {
         let mut looked_for = Vec::new();
         for file in self.candidates(written, beside) {
             match open(&file) {
-                Ok(opened) => return self.read_opened(opened, &file).map(|text| (file, text)),
+                Ok(opened) => {
+                    let text = self.read_opened(opened, &file)?;
+                    self.found.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
+                    return Ok((file, text));
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     looked_for.push(file);
                 }
@@ -124,6 +131,7 @@ mod tests {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
         let files = SecretFiles {
+            found: Mutex::default(),
             owners: Owners::of_this_process(),
             credentials: Some(root.path().join("credentials")),
             keys: root.path().join("keys"),

@@ -44,6 +44,10 @@ pub struct Settings {
     pub projects: Catalog,
     /// Which file each project is from.
     pub files: HashMap<ProjectName, PathBuf>,
+    /// Every file that was read: of the configuration, and of secrets.
+    pub sources: Vec<PathBuf>,
+    /// When the reading began.
+    pub read_at: Timestamp,
 }
 
 /// What is remembered of each project.

@@ -1,11 +1,14 @@
 //! What stands in the way of deployments on this host: what `windlass check` and `windlass init` ask the machine, and the
 //! rule that `windlass polkit` prints for it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 
+use super::needs;
 use crate::config::Settings;
 use crate::deploy::sharing::{Uses, conflict};
 use crate::deploy::spec::{Compose, ProjectSpec};
@@ -15,7 +18,13 @@ use crate::host::polkit;
 use crate::host::record::Memory;
 pub use crate::host::survey::Severity;
 use crate::host::survey::{EngineVersion, Finding};
-use crate::model::ProjectName;
+use crate::model::{ProjectName, Repository};
+
+/// How many projects are looked at at a time, and how long anything may take.
+const AT_ONCE: usize = 4;
+const LONGEST: Duration = Duration::from_secs(20);
+/// An image may have some hundred megabytes, and is unpacked beside its archive.
+const ROOM_FOR_IMAGES: [u64; 2] = [256 << 20, 2 << 30];
 
 /// What was found on the machine.
 #[derive(Debug)]
@@ -28,32 +37,94 @@ pub struct Survey {
     pub projects: Vec<(ProjectName, Vec<Finding>)>,
 }
 
-/// Asks the machine about everything that `settings` name. Changes nothing.
+/// Asks the machine about everything that `settings` name, all at once. Changes nothing.
 pub async fn survey(settings: &Settings) -> Survey {
     let machine = Machine::new(settings.machine.clone(), Arc::<Memory>::default());
-    let engine = machine.engine().await.map_err(|error| error.to_string());
-    let mut names: Vec<_> = settings.projects.iter().collect();
-    names.sort_by_key(|(name, _)| (*name).clone());
-    let one = async |(name, project): (&ProjectName, &Arc<crate::deploy::catalog::Project>)| {
-        (name.clone(), machine.survey(&project.spec).await)
+    let mut projects: Vec<(&ProjectName, &ProjectSpec)> =
+        settings.projects.iter().map(|(name, project)| (name, &*project.spec)).collect();
+    projects.sort_by_key(|(name, _)| *name);
+    let specs: Vec<&ProjectSpec> = projects.iter().map(|(_, spec)| *spec).collect();
+    let ((engine, of_engine), own, rule, registries, (projects, moved)) = tokio::join!(
+        engine(&machine, &specs),
+        own_needs(settings),
+        polkit::survey(&specs),
+        machine.survey_registries(&specs),
+        of_projects(&machine, &projects)
+    );
+    let host = own.into_iter().chain(of_engine).chain(registries).chain(rule).chain(moved_twice(&moved)).collect();
+    Survey { engine, host, projects }
+}
+
+/// Which engine answers, whether registries take our credentials, and how much room there is for images.
+async fn engine(machine: &Machine, specs: &[&ProjectSpec]) -> (Result<EngineVersion, String>, Vec<Finding>) {
+    let version = match machine.engine().await {
+        Ok(version) => version,
+        Err(error) => return (Err(error.to_string()), Vec::new()),
     };
-    // Each one costs a process: a few at a time.
-    let mut projects = Vec::with_capacity(names.len());
-    for some in names.chunks(4) {
-        projects.extend(join_all(some.iter().map(|found| one(*found))).await);
+    let registries: BTreeSet<&str> = specs.iter().flat_map(|spec| &spec.images).map(Repository::host).collect();
+    let (mut findings, root) = tokio::join!(machine.log_in(&registries), machine.data_root());
+    // It may be elsewhere, though its socket is here.
+    if let Some(root) = root.filter(|root| root.exists()) {
+        findings.extend(needs::room(&root, "the engine's data", ROOM_FOR_IMAGES));
     }
-    let specs: Vec<&ProjectSpec> = names.iter().map(|(_, project)| &*project.spec).collect();
-    for (project, conflict) in conflicts(&machine, &specs).await {
-        if let Some((_, findings)) = projects.iter_mut().find(|(name, _)| name == project) {
-            findings.push(Finding::error(conflict));
+    (Ok(version), findings)
+}
+
+async fn own_needs(settings: &Settings) -> Vec<Finding> {
+    let settings = settings.clone();
+    let looking = tokio::task::spawn_blocking(move || needs::survey(&settings));
+    match tokio::time::timeout(LONGEST, looking).await {
+        Ok(Ok(findings)) => findings,
+        _ => vec![Finding::error(format!("the state directory does not answer within {} s", LONGEST.as_secs()))],
+    }
+}
+
+/// Something of each project, by name.
+type ByProject<T> = Vec<(ProjectName, Vec<T>)>;
+
+/// What stands in the way of each project, and what each moves.
+async fn of_projects(
+    machine: &Machine,
+    projects: &[(&ProjectName, &ProjectSpec)],
+) -> (ByProject<Finding>, ByProject<String>) {
+    let one = async |(name, spec): (&ProjectName, &ProjectSpec)| {
+        let looking = async { (machine.survey(spec).await, machine.moved(spec).await) };
+        let late = || Finding::error(format!("it cannot be looked at within {} s", LONGEST.as_secs()));
+        let looked = tokio::time::timeout(LONGEST, looking).await;
+        let (findings, moved) = looked.unwrap_or_else(|_| (vec![late()], Vec::new()));
+        ((name.clone(), findings), (name.clone(), moved))
+    };
+    // Each one costs processes: a few at a time.
+    let looked = stream::iter(projects.iter().copied()).map(one).buffered(AT_ONCE);
+    let (mut findings, moved): (ByProject<Finding>, ByProject<String>) = looked.unzip().await;
+    let specs: Vec<&ProjectSpec> = projects.iter().map(|(_, spec)| *spec).collect();
+    for (project, conflict) in conflicts(machine, &specs).await {
+        if let Some((_, of_project)) = findings.iter_mut().find(|(name, _)| name == project) {
+            of_project.push(Finding::error(conflict));
         }
     }
-    for ((_, findings), spec) in projects.iter_mut().zip(&specs).filter(|((_, findings), _)| findings.is_empty()) {
-        findings.push(Finding::ok(format!("its {} target can be deployed to", spec.target.as_str())));
+    for ((_, of_project), spec) in findings.iter_mut().zip(&specs).filter(|((_, found), _)| found.is_empty()) {
+        of_project.push(Finding::ok(format!("its {} target can be deployed to", spec.target.as_str())));
     }
-    let mut host: Vec<Finding> = polkit::survey(&specs).await.into_iter().collect();
-    host.extend(machine.survey_registries(&specs).await);
-    Survey { engine, host, projects }
+    (findings, moved)
+}
+
+/// What two projects move: each undoes what the other has deployed. It may be meant so, with other keys and tags.
+fn moved_twice(moved: &ByProject<String>) -> Vec<Finding> {
+    let mut first: BTreeMap<&str, &ProjectName> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (project, things) in moved {
+        for thing in things {
+            let other = *first.entry(thing).or_insert(project);
+            if other != project {
+                findings.push(Finding::warning(format!(
+                    "the projects {other} and {project} both deploy {thing}: unless that is meant, let `services`, `units` or `images` \
+                     of one of them leave it out"
+                )));
+            }
+        }
+    }
+    findings
 }
 
 /// Which projects would move what another one starts, and why.
@@ -96,4 +167,21 @@ pub async fn compose_images(directory: &Path) -> anyhow::Result<Vec<(String, Opt
         services: Vec::new(),
     };
     Ok(Machine::new(MachineSettings::default(), Arc::<Memory>::default()).images_in(&compose).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_projects_move_is_told_of_both() {
+        let project = |name: &str, things: &[&str]| {
+            (name.parse().unwrap(), things.iter().map(|thing| (*thing).to_owned()).collect())
+        };
+        let apart = vec![project("a", &["x", "y"]), project("b", &["z"]), project("c", &[])];
+        assert_eq!(moved_twice(&apart), []);
+        let together = vec![project("a", &["x", "y"]), project("b", &["y"])];
+        let [only] = &moved_twice(&together)[..] else { panic!("{together:?}") };
+        assert!(only.severity == Severity::Warning && only.what.contains("a and b both deploy y"), "{only:?}");
+    }
 }

@@ -284,6 +284,15 @@ impl Login {
         Self::Nobody { trouble: Some(trouble) }
     }
 
+    /// Whose credentials these are, and where they are from.
+    pub(crate) fn origin(&self) -> String {
+        match self {
+            Self::Nobody { .. } => "nobody's credentials".to_owned(),
+            Self::User { username, origin, .. } => format!("the credentials of {username} from {origin}"),
+            Self::Token { origin, .. } => format!("the token from {origin}"),
+        }
+    }
+
     /// What to do about it when the registry denies access.
     pub(crate) fn after_denial(&self, host: &str) -> String {
         match self {

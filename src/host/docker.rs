@@ -9,6 +9,7 @@ mod raw;
 mod registry;
 mod resources;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -82,6 +83,16 @@ impl Engine {
     pub(crate) async fn version(&self) -> Result<EngineVersion, HostError> {
         self.forget();
         Ok(self.link().await.map_err(|refusal| refusal.during("ask the engine for its version"))?.version)
+    }
+
+    /// Where the engine keeps its images on its own host.
+    pub(crate) async fn data_root(&self) -> Option<PathBuf> {
+        #[derive(serde::Deserialize)]
+        struct Info {
+            #[serde(rename = "DockerRootDir")]
+            root: PathBuf,
+        }
+        self.get::<Info>("/info").await.ok().map(|info| info.root)
     }
 
     /// As [`Engine::version`], but from memory where it was asked before.

@@ -71,4 +71,8 @@ pub(crate) trait Driver: Send + Sync {
 
     /// All that would make a deployment fail.
     async fn survey(&self) -> Vec<Finding>;
+
+    /// What a deployment moves, each by a name that is the same for all projects of this host. Nothing where that cannot
+    /// be found out.
+    async fn moved(&self) -> Vec<String>;
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use nix::unistd::{User, getuid};
 
 use super::compose::ComposeCommand;
@@ -92,6 +93,25 @@ impl Machine {
     pub async fn survey_registries(&self, specs: &[&ProjectSpec]) -> Vec<Finding> {
         let registries: BTreeSet<&str> = specs.iter().flat_map(|spec| &spec.images).map(Repository::host).collect();
         self.vault.survey(registries).await
+    }
+
+    /// Whether each registry takes the credentials that a pull would use. What keeps this host from having any is a
+    /// finding of [`Machine::survey_registries`].
+    pub async fn log_in(&self, registries: &BTreeSet<&str>) -> Vec<Finding> {
+        let one = async |host: &str| self.engine.log_in(host, &self.vault.login(host).await).await;
+        join_all(registries.iter().map(|host| one(host))).await.into_iter().flatten().collect()
+    }
+
+    /// Where the engine keeps its images, where that is on this host and the engine says so.
+    pub async fn data_root(&self) -> Option<PathBuf> {
+        let is_here = self.engine.address().starts_with("unix://") || self.engine.address().starts_with('/');
+        if is_here { self.engine.data_root().await } else { None }
+    }
+
+    /// What a deployment of the project moves, each by a name that is the same for all projects of this host. Nothing
+    /// where that cannot be found out.
+    pub async fn moved(&self, spec: &ProjectSpec) -> Vec<String> {
+        self.driver(spec).moved().await
     }
 
     /// The services of a Compose project, and the images that its files name for them.

@@ -1,7 +1,7 @@
 //! The file: where it is, who may open it, and how SQLite is told to treat it.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -78,6 +78,15 @@ fn lock(directory: &Path) -> Result<Lock, StoreError> {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { directory: directory.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(StoreError::system("lock the state directory")(error)),
         }
+    }
+}
+
+/// Whether a windlass has the directory.
+pub(super) fn is_in_use(directory: &Path) -> io::Result<bool> {
+    match File::open(directory)?.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::image::Image;
+use crate::program::Program;
 use crate::run::{PASSWORD, USER};
 use crate::site::Site;
 
@@ -66,4 +67,36 @@ fn a_credential_helper_opens_the_registry() {
     site.start();
     site.deploy("app:v1").succeeded();
     site.has(&v1);
+}
+
+#[test]
+fn check_tries_the_credentials_that_a_pull_would_use() {
+    let site = Site::new();
+    let row = || {
+        let check = site.command(&["check"]);
+        let row = check.stdout.lines().find(|line| line.contains("registry ")).map(str::to_owned);
+        (check.code, row.unwrap_or_else(|| panic!("{}{}", check.stdout, check.stderr)))
+    };
+    let (code, good) = row();
+    assert!(code == 0 && good.starts_with("ok    registry ") && good.contains(USER), "{good}");
+    site.secret("registry.password", "wrong-canary");
+    let (code, bad) = row();
+    assert!(code == 10 && bad.starts_with("FAIL  registry ") && bad.contains("config.toml"), "{bad}");
+    assert!(!bad.contains("canary"), "{bad}");
+}
+
+#[test]
+fn a_client_without_compose_is_told_what_to_install() {
+    let site = Site::new();
+    let hide = "for directory in /usr/libexec/docker /usr/lib/docker /usr/local/libexec/docker /usr/local/lib/docker; do \
+        [ ! -d \"$directory/cli-plugins\" ] || mount -t tmpfs none \"$directory/cli-plugins\"; done; exec \"$@\"";
+    let config = site.directory.join("config.toml");
+    let check = Program::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", hide, "sh"])
+        .args([env!("CARGO_BIN_EXE_windlass"), "--config", config.to_str().unwrap(), "check"])
+        .env("DOCKER_CONFIG", site.directory.join("no-docker"))
+        .output();
+    assert_eq!(check.code, 10, "{}{}", check.stdout, check.stderr);
+    assert!(check.stdout.contains("Compose v2 is missing: install the plugin"), "{}", check.stdout);
+    assert!(!check.stdout.contains("--ansi"), "{}", check.stdout);
 }

@@ -3,9 +3,12 @@
 //! bollard knows each state by name and refuses an answer with a new one; Podman has names of its own, and engines
 //! gain some. Containers are what windlass looks at most, so it reads them more leniently, over a connection of its own.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::HOST;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::HeaderValue;
+use http::header::{CONTENT_TYPE, HOST};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -37,9 +40,20 @@ impl Engine {
         }
     }
 
+    /// What the engine says to `body`, which may hold a secret.
+    pub(super) async fn post(&self, path: &str, body: Vec<u8>, patience: Duration) -> Result<(), Refusal> {
+        let path = format!("{}{path}", self.link().await?.prefix);
+        let request = http::Request::post(path).header(CONTENT_TYPE, "application/json").body(Full::from(body));
+        match timeout(patience, self.fetch_body(request)).await {
+            Ok(answer) => answer.map(drop).map_err(|refusal| refusal.at(&self.address)),
+            Err(_) => Err(Refusal::Away(format!("no answer within {} s", patience.as_secs()))),
+        }
+    }
+
     async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
         let path = format!("{}{path}", self.link().await?.prefix);
-        let body = match timeout(PATIENCE, self.fetch_body(&path)).await {
+        let request = http::Request::get(path).body(Full::default());
+        let body = match timeout(PATIENCE, self.fetch_body(request)).await {
             Ok(answer) => answer.map_err(|refusal| refusal.at(&self.address))?,
             Err(_) => {
                 return Err(Refusal::Away(format!("{}: no answer within {} s", self.address, PATIENCE.as_secs())));
@@ -48,20 +62,23 @@ impl Engine {
         serde_json::from_slice(&body).map_err(|error| Refusal::Odd(format!("unexpected answer: {error}")))
     }
 
-    async fn fetch_body(&self, path: &str) -> Result<Bytes, Refusal> {
+    async fn fetch_body(&self, request: http::Result<http::Request<Full<Bytes>>>) -> Result<Bytes, Refusal> {
+        let mut request = request.map_err(|error| Refusal::Odd(error.to_string()))?;
+        request.headers_mut().insert(HOST, HeaderValue::from_static("engine"));
         if let Some(address) = self.address.strip_prefix("tcp://").or_else(|| self.address.strip_prefix("http://")) {
-            exchange(TcpStream::connect(address.trim_end_matches('/')).await.map_err(away)?, path).await
+            exchange(TcpStream::connect(address.trim_end_matches('/')).await.map_err(away)?, request).await
         } else {
             let socket = self.address.strip_prefix("unix://").unwrap_or(&self.address);
-            exchange(UnixStream::connect(socket).await.map_err(away)?, path).await
+            exchange(UnixStream::connect(socket).await.map_err(away)?, request).await
         }
     }
 }
 
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, path: &str) -> Result<Bytes, Refusal> {
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: http::Request<Full<Bytes>>,
+) -> Result<Bytes, Refusal> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
-    let request = http::Request::get(path).header(HOST, "engine").body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| Refusal::Odd(error.to_string()))?;
     let answer = async move {
         let answer = sender.send_request(request).await.map_err(away)?;
         let status = answer.status();
@@ -121,7 +138,8 @@ mod tests {
             assert!(request[..count].starts_with(b"GET /v1.41/containers/x/json HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).await.unwrap();
         };
-        let ask = async { exchange(TcpStream::connect(address).await.unwrap(), "/v1.41/containers/x/json").await };
+        let request = http::Request::get("/v1.41/containers/x/json").body(Full::default()).unwrap();
+        let ask = async { exchange(TcpStream::connect(address).await.unwrap(), request).await };
         tokio::join!(ask, serve).0
     }
 

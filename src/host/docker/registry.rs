@@ -7,12 +7,15 @@ use bollard::models::{DistributionInspect, OciPlatform};
 
 use super::{Engine, Refusal};
 use crate::host::credentials::{Login, server_address};
-use crate::host::survey::EngineVersion;
+use crate::host::survey::{EngineVersion, Finding};
 use crate::host::{HostError, Narrator};
 use crate::model::{Digest, ImageReference, Repository};
 
 /// How long a registry may take to say what an image is.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// How long a registry may take to say whether it knows somebody.
+const LOGIN: Duration = Duration::from_secs(10);
 
 /// What a refusal means to the one who asked for an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,33 @@ impl Engine {
         digest.parse().map_err(|_| HostError::NotResolved {
             image: name,
             reason: format!("the registry answered with {digest:?}, which is not a digest"),
+        })
+    }
+
+    /// Whether the registry at `host` takes the credentials with which images are pulled from it; nothing where something
+    /// went wrong on the way to them. Nothing is kept.
+    pub(crate) async fn log_in(&self, host: &str, login: &Login) -> Option<Finding> {
+        let Some(credentials) = login.for_registry(host) else {
+            let known = matches!(login, Login::Nobody { trouble: None });
+            let what = || format!("registry {host}: no credentials, so only what is public can be pulled");
+            return known.then(|| Finding::ok(what()));
+        };
+        // What is written here holds the secret: it goes into the request and nowhere else.
+        let body = serde_json::to_vec(&credentials).ok()?;
+        let whose = login.origin();
+        Some(match self.post("/auth", body, LOGIN).await {
+            Ok(()) => Finding::ok(format!("registry {host}: it takes {whose}")),
+            Err(refusal) => {
+                let reason = refusal.reason();
+                match refusal.meaning() {
+                    Meaning::Denied => {
+                        Finding::error(format!("registry {host}: it refuses {whose}: {reason}: correct them there"))
+                    }
+                    _ => Finding::warning(format!(
+                        "registry {host}: whether it takes {whose} cannot be found out: {reason}"
+                    )),
+                }
+            }
         })
     }
 
@@ -164,6 +194,12 @@ impl Login {
 }
 
 impl Refusal {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Away(reason) | Self::Status(_, reason) | Self::Stream(reason) | Self::Odd(reason) => reason,
+        }
+    }
+
     /// Whether the engine does not know the question, which is another thing than an image that the registry does
     /// not know: a registry's error names what is missing.
     fn is_unknown_endpoint(&self) -> bool {

@@ -140,6 +140,11 @@ impl Driver for CommandDriver<'_> {
             .chain(self.commands.rollback.as_ref().and_then(|rollback| check("rollback", rollback)))
             .collect()
     }
+
+    /// Which services a program moves it alone knows.
+    async fn moved(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What there is to look at of a program that has ended well: only the project's own probe.

@@ -218,6 +218,16 @@ impl Driver for ComposeDriver<'_> {
         findings.extend(self.survey_host(&model).await.unwrap_or_else(|error| vec![Finding::error(error.to_string())]));
         findings
     }
+
+    async fn moved(&self) -> Vec<String> {
+        let ours = |model: &Model| {
+            let services = candidates(model, self.compose).into_iter();
+            let ours = services.filter(|(_, reference)| self.spec.images.contains(reference.repository()));
+            ours.map(|(service, _)| format!("{service} of {}", place(&model.name))).collect()
+        };
+        // That the files cannot be read is said by the survey, which asks first.
+        self.memory.recall(&self.spec.name, self.compose, ours).unwrap_or_default()
+    }
 }
 
 /// What Compose takes for the project's directory, and writes on the containers.

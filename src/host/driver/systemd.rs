@@ -266,4 +266,8 @@ impl Driver for SystemdDriver<'_> {
         }
         findings
     }
+
+    async fn moved(&self) -> Vec<String> {
+        self.systemd.units.iter().map(|unit| format!("the unit {unit}")).collect()
+    }
 }

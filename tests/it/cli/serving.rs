@@ -1,6 +1,7 @@
 //! The daemon as a program, and what is said about a host on which it would not work.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -112,6 +113,64 @@ fn a_host_without_an_engine_is_told_so_once() {
     fs::remove_file(home.path().join("shop-github.key")).unwrap();
     let missing = windlass.run(&["check"]);
     assert!(missing.code == 10 && missing.out.contains("shop-github.key"), "{missing:?}");
+}
+
+#[test]
+fn check_tells_which_windlass_runs_and_what_it_has_not_read() {
+    let home = Home::with_shop();
+    let windlass = Windlass::on(&home);
+    let row = |begin: &str| {
+        let check = windlass.run(&["check"]);
+        check.out.lines().find(|line| line.contains(begin)).unwrap_or_else(|| panic!("{begin}: {check:?}")).to_owned()
+    };
+    assert!(row("no windlass runs on").starts_with("ok    "));
+    let daemon = home.start();
+    let runs = row("with the configuration that is on disk");
+    assert!(runs.starts_with(&format!("ok    windlass runs (pid {})", std::process::id())), "{runs}");
+    assert!(row("windlass answers on the socket").starts_with("ok    "));
+    assert!(row("the state directory").starts_with("ok    "));
+
+    home.configure("concurrency = 3");
+    let outdated = row("has not read");
+    assert!(outdated.starts_with("WARN  ") && outdated.contains("config.toml as it is now"), "{outdated}");
+    daemon.daemon().reload(home.settings());
+    row("with the configuration that is on disk");
+    home.project("other", &["r.io/other"]);
+    assert!(row("has not read").contains("projects.d/other.toml"));
+    fs::remove_file(home.path().join("projects.d/other.toml")).unwrap();
+    row("with the configuration that is on disk");
+    fs::remove_file(home.path().join("projects.d/shop.toml")).unwrap();
+    assert!(row("has not read").contains("projects.d/shop.toml"));
+}
+
+#[test]
+fn check_tells_what_windlass_cannot_have_on_this_host() {
+    let home = Home::with_shop();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let _other = std::os::unix::net::UnixListener::bind(home.socket()).unwrap();
+    let mut command = Windlass::on(&home).command(&["check"]);
+    command.env("WINDLASS_LISTEN", &address).env("WINDLASS_STATE_DIR", home.config().join("state"));
+    let check = Done::of(command.output().unwrap());
+    assert_eq!(check.code, 10, "{check:?}");
+    let row = |begin: &str| check.out.lines().find(|line| line.contains(begin)).unwrap_or_else(|| panic!("{check:?}"));
+    assert!(row("another windlass, or another program, listens on").starts_with("FAIL  "), "{check:?}");
+    // Only root may look whose socket it is.
+    assert!(!row(&format!("listens on {address}")).starts_with("ok"), "{check:?}");
+    assert!(row("the state directory").starts_with("FAIL  "), "{check:?}");
+}
+
+#[test]
+fn a_configuration_that_everybody_can_write_is_refused_by_whoever_reads_it() {
+    let home = Home::with_shop();
+    let file = home.path().join("projects.d/shop.toml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let windlass = Windlass::on(&home);
+    let expected = format!("{0}: can be written by everybody (mode 0666); run `sudo chmod go-w {0}`", file.display());
+    let check = windlass.run(&["check"]);
+    assert_eq!((check.code, check.out), (10, format!("FAIL  {expected}\n")));
+    let serve = windlass.run(&["serve"]);
+    assert!(serve.code == 10 && serve.err.contains(&expected), "{serve:?}");
 }
 
 #[test]
