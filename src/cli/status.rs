@@ -99,7 +99,11 @@ fn row(project: &ProjectView, now: Timestamp) -> Vec<Cell> {
         (Some(_), _) => Cell::new(Style::Bad, "unreadable"),
         (None, Some(running)) => {
             let (style, text) = states_of(running);
-            Cell::new(style, text)
+            if project.drift.is_empty() {
+                Cell::new(style, text)
+            } else {
+                Cell::new(Style::Bad, format!("{text}, not what was deployed"))
+            }
         }
         (None, None) => Cell::new(Style::Dim, "-"),
     };
@@ -197,6 +201,13 @@ fn facts(project: &ProjectView) -> Vec<String> {
         }
         (Some(_), None) => {}
     }
+    if !project.drift.is_empty() {
+        facts.push(format!(
+            "drift     {} was deployed, and something else runs; `windlass rollback {}` puts it back",
+            table::images(&project.drift),
+            project.name
+        ));
+    }
     facts
 }
 
@@ -242,6 +253,7 @@ mod tests {
             }),
             newest: None,
             running: None,
+            drift: Vec::new(),
             unreadable: Some("the engine does not answer".to_owned()),
         };
         insta::assert_snapshot!(facts(&project).join("\n"), @r"
@@ -251,5 +263,22 @@ mod tests {
         frozen    since 1970-01-01T00:00:00.000Z until 1970-01-01T02:00:00.000Z by ada: the database is being moved
         running   cannot be read: the engine does not answer
         ");
+    }
+
+    #[test]
+    fn what_was_deployed_is_named_where_something_else_runs() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let project: ProjectView = serde_json::from_value(json!({
+            "name": "shop", "images": ["ghcr.io/acme/shop"], "tags": ["*"], "target": "compose", "frozen": null,
+            "newest": null, "running": [{ "name": "shop-web-1", "image": "ghcr.io/acme/shop:live", "digest": "x", "state": "running" }],
+            "drift": [{ "image": "ghcr.io/acme/shop:v3", "digest": digest }],
+        }))
+        .unwrap();
+        assert_eq!(
+            facts(&project).last().unwrap(),
+            "drift     shop:v3 (aaaaaaaaaaaa) was deployed, and something else runs; `windlass rollback shop` puts it back"
+        );
+        let running = format!("{:?}", row(&project, Timestamp::from_millis(0))[3]);
+        assert!(running.contains("1 running of x, not what was deployed") && running.contains("Bad"), "{running}");
     }
 }

@@ -144,6 +144,16 @@ impl<'a> History<'a> {
         }
     }
 
+    /// The images of the newest good release in whose place something else runs: somebody changed by hand what was
+    /// deployed. Where nothing runs at all of an image's repository, there is nothing else.
+    #[must_use]
+    pub fn drift(&self, running: &[Instance]) -> Vec<PinnedImage> {
+        let newest = self.candidates.last().and_then(|place| self.entries.get(*place));
+        let release = newest.map(|entry| entry.release.as_slice()).unwrap_or_default();
+        let differs = |image: &&PinnedImage| is_there(running, image) && !runs(running, image, |_| true);
+        release.iter().filter(differs).cloned().collect()
+    }
+
     /// The way to the release of `entry`.
     #[must_use]
     pub fn to(&self, entry: &Entry<'_>, running: &[Instance]) -> WayBack {
@@ -180,11 +190,19 @@ fn is_not_broken(instance: &Instance) -> bool {
 
 /// Whether all that runs of the image's repository is that image, and is as it is asked for.
 fn runs(running: &[Instance], image: &PinnedImage, asked: fn(&Instance) -> bool) -> bool {
-    let mut found = running
+    let is_it = |instance: &Instance| instance.digest == image.digest.as_str() && asked(instance);
+    is_there(running, image) && of_repository(running, image).all(is_it)
+}
+
+/// Whether anything runs of the image's repository.
+fn is_there(running: &[Instance], image: &PinnedImage) -> bool {
+    of_repository(running, image).next().is_some()
+}
+
+fn of_repository<'a>(running: &'a [Instance], image: &'a PinnedImage) -> impl Iterator<Item = &'a Instance> {
+    running
         .iter()
         .filter(|instance| pinned(instance).is_some_and(|found| found.image.repository() == image.image.repository()))
-        .peekable();
-    found.peek().is_some() && found.all(|instance| instance.digest == image.digest.as_str() && asked(instance))
 }
 
 fn pinned(instance: &Instance) -> Option<PinnedImage> {
@@ -497,6 +515,28 @@ mod tests {
         shop.runs("web:v3");
         shop.running.push(instance("web:v2"));
         assert_eq!(shop.roll_back(), "web:v3");
+    }
+
+    #[test]
+    fn what_runs_in_place_of_what_was_deployed_is_drift() {
+        let drift = |shop: &Shop| shop.read(|history| history.drift(&shop.running));
+        let mut shop = shop(&["web:v1", "web:v2"]);
+        shop.deploy(&["api:v1"]);
+        assert_eq!(drift(&shop), []);
+        shop.runs("web:by-hand");
+        assert_eq!(drift(&shop), images(&["web:v2"]));
+        shop.running.retain(|found| found.service == "api");
+        assert_eq!(drift(&shop), [], "nothing runs, which is not something else");
+        shop.runs("web:v2");
+        shop.running.push(instance("web:v1"));
+        assert_eq!(drift(&shop), images(&["web:v2"]), "one of two containers");
+        shop.runs("web:v2");
+        shop.roll_back();
+        shop.roll_back();
+        assert_eq!(drift(&shop), [], "what was gone back to is what was deployed");
+        shop.break_down("api:bad");
+        assert_eq!(drift(&shop), images(&["api:v1"]));
+        assert_eq!(drift(&Shop { running: vec![instance("web:v1")], ..Shop::default() }), [], "never deployed");
     }
 
     #[test]

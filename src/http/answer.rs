@@ -12,6 +12,7 @@ use super::App;
 use super::error::Error;
 use crate::deploy::catalog::Project;
 use crate::deploy::event::Outcome;
+use crate::deploy::snapshot::Instance;
 use crate::model::DeploymentId;
 use crate::store::Deployment;
 use crate::wire::json as wire_json;
@@ -75,11 +76,16 @@ impl App {
 
     /// What runs now, read from the machine; else why that is not known.
     pub(super) async fn running(&self, project: Option<&Arc<Project>>) -> Result<Vec<RunningView>, String> {
+        self.instances(project).await.map(runs)
+    }
+
+    /// The same as the machine says it.
+    pub(super) async fn instances(&self, project: Option<&Arc<Project>>) -> Result<Vec<Instance>, String> {
         let Some(project) = project else {
             return Err("the project is not configured on this host any more".to_owned());
         };
         match tokio::time::timeout(OBSERVING, self.0.runner.observe(project)).await {
-            Ok(Ok(instances)) => Ok(runs(instances)),
+            Ok(Ok(instances)) => Ok(instances),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("the machine did not answer within {} ms", OBSERVING.as_millis())),
         }

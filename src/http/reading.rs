@@ -16,10 +16,13 @@ use super::negotiate::choose;
 use super::peer::Peer;
 use super::telling::{Telling, Until};
 use crate::deploy::catalog::Project;
+use crate::deploy::snapshot::Instance;
 use crate::deploy::status::State as Progress;
-use crate::model::DeploymentId;
+use crate::deploy::way_back::History;
+use crate::model::{DeploymentId, PinnedImage};
+use crate::runner::past_of;
 use crate::store::{Extent, Filter, Freeze};
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, StatusWord};
+use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, StatusWord, pinned, runs};
 
 /// How many deployments a list has, unless it is said, and at most.
 const SOME: usize = 50;
@@ -83,11 +86,30 @@ pub(super) async fn project(
     let (head, _) = request.into_parts();
     let project = access.project(&head, &name)?;
     let mut view = project_view(&access, &project).await?;
-    match access.app.running(Some(&project)).await {
-        Ok(running) => view.running = Some(running),
+    match access.app.instances(Some(&project)).await {
+        Ok(instances) => {
+            view.drift = pinned(&drift(&access, &project, &view, &instances).await?);
+            view.running = Some(runs(instances));
+        }
         Err(reason) => view.unreadable = Some(reason),
     }
     Ok(json(StatusCode::OK, &view))
+}
+
+/// What was deployed, where something else is `running`. Nothing where a deployment may have changed that since `view`.
+async fn drift(
+    access: &Access,
+    project: &Project,
+    view: &ProjectView,
+    running: &[Instance],
+) -> Result<Vec<PinnedImage>, Error> {
+    let past = access.app.0.runner.past(&project.spec.name, None).await?;
+    let (before, now) = (view.newest.as_ref(), past.first());
+    if now.is_some_and(|now| now.status.outcome().is_none() || before.is_none_or(|before| before.id != now.id)) {
+        return Ok(Vec::new());
+    }
+    let past: Vec<_> = past.iter().map(past_of).collect();
+    Ok(History::read(&past, &project.spec.images).drift(running))
 }
 
 #[derive(Deserialize)]
@@ -169,6 +191,7 @@ pub(super) async fn project_view(access: &Access, project: &Project) -> Result<P
         frozen: store.frozen(&spec.name).await?.map(freeze_view),
         newest: store.newest(&spec.name).await?.map(|newest| view(newest, None)),
         running: None,
+        drift: Vec::new(),
         unreadable: None,
     })
 }

@@ -128,6 +128,9 @@ pub struct ProjectView {
     pub newest: Option<DeploymentView>,
     /// What runs now, where the machine was asked and answered.
     pub running: Option<Vec<RunningView>>,
+    /// What was deployed last with success, where something else runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<ImageView>,
     /// Why the machine could not be read, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,

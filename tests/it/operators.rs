@@ -5,7 +5,7 @@ use windlass::auth::Scheme;
 use windlass::model::{Digest, Timestamp};
 
 use crate::daemon::{Answer, Caller, Home, TestDaemon, client, send};
-use crate::world::Manner;
+use crate::world::{Manner, Running};
 
 fn operator(home: &Home) -> reqwest::Client {
     reqwest::Client::builder().unix_socket(home.socket()).build().unwrap()
@@ -137,6 +137,37 @@ async fn after_a_rollback_that_failed_going_back_finds_what_succeeded_and_nothin
     assert_eq!(named.status, 202, "{}", named.text);
     home.world.state().engine_away = false;
     caller.outcome(&named.id()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_runs_something_else_than_was_deployed_says_what_was_deployed() {
+    let home = Home::with_shop();
+    let v2 = home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    let project = async || look(&home, "/v1/projects/shop").await.json();
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    assert_eq!(caller.deploy("two", "r.io/shop:v2").await.status, 200);
+    assert_eq!(project().await["drift"], json!(null));
+
+    let by_hand = Running { digest: Digest::of(b"by hand"), works: true };
+    let place = ("shop".parse().unwrap(), "web".to_owned());
+    home.world.state().running.insert(place, by_hand);
+    let drifted = project().await;
+    assert_eq!(drifted["drift"], json!([{ "image": "r.io/shop:v2", "digest": v2.to_string() }]), "{drifted}");
+    let listed = look(&home, "/v1/projects").await.json();
+    assert_eq!(listed["projects"][0]["drift"], json!(null), "the machine was not asked: {listed}");
+
+    // While a deployment changes what runs, what runs is no drift.
+    home.world.state().hold_health = true;
+    let open = caller.ask("three", "r.io/shop:v1").await.id();
+    home.world
+        .until("the new release", |state| state.running.values().any(|found| found.digest == Digest::of(b"v1")))
+        .await;
+    assert_eq!(project().await["drift"], json!(null));
+    home.world.state().hold_health = false;
+    home.world.ring();
+    caller.outcome(&open).await;
+    assert_eq!(project().await["drift"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread")]
