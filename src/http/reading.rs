@@ -16,11 +16,8 @@ use super::negotiate::choose;
 use super::peer::Peer;
 use super::telling::{Telling, Until};
 use crate::deploy::catalog::Project;
-use crate::deploy::snapshot::Instance;
 use crate::deploy::status::State as Progress;
-use crate::deploy::way_back::History;
-use crate::model::{DeploymentId, PinnedImage};
-use crate::runner::past_of;
+use crate::model::DeploymentId;
 use crate::store::{Extent, Filter, Freeze};
 use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, StatusWord, pinned, runs};
 
@@ -88,28 +85,13 @@ pub(super) async fn project(
     let mut view = project_view(&access, &project).await?;
     match access.app.instances(Some(&project)).await {
         Ok(instances) => {
-            view.drift = pinned(&drift(&access, &project, &view, &instances).await?);
+            let newest = view.newest.as_ref().map(|newest| &newest.id);
+            view.drift = pinned(&access.app.0.runner.drift(&project, newest, &instances).await?);
             view.running = Some(runs(instances));
         }
         Err(reason) => view.unreadable = Some(reason),
     }
     Ok(json(StatusCode::OK, &view))
-}
-
-/// What was deployed, where something else is `running`. Nothing where a deployment may have changed that since `view`.
-async fn drift(
-    access: &Access,
-    project: &Project,
-    view: &ProjectView,
-    running: &[Instance],
-) -> Result<Vec<PinnedImage>, Error> {
-    let past = access.app.0.runner.past(&project.spec.name, None).await?;
-    let (before, now) = (view.newest.as_ref(), past.first());
-    if now.is_some_and(|now| now.status.outcome().is_none() || before.is_none_or(|before| before.id != now.id)) {
-        return Ok(Vec::new());
-    }
-    let past: Vec<_> = past.iter().map(past_of).collect();
-    Ok(History::read(&past, &project.spec.images).drift(running))
 }
 
 #[derive(Deserialize)]

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::Runner;
 use crate::deploy::catalog::Project;
 use crate::deploy::event::Outcome;
+use crate::deploy::snapshot::Instance;
 use crate::deploy::way_back::{History, Nothing, Past, WayBack};
 use crate::host::HostError;
-use crate::model::{DeploymentId, ProjectName, Timestamp};
+use crate::model::{DeploymentId, PinnedImage, ProjectName, Timestamp};
 use crate::store::{Deployment, Filter, StoreError};
 
 /// How many deployments are looked at, and how many good ones besides where those are older.
@@ -83,6 +84,26 @@ impl Runner {
         // Whoever names a release gets it, also from a machine that does not answer just now.
         let running = self.observe(project).await.unwrap_or_default();
         Ok(history.to(entry, &running))
+    }
+
+    /// What was deployed, where something else is `running`. Nothing while a deployment changes that, or where one came
+    /// after `newest`, which was the newest before the machine was read.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn drift(
+        &self,
+        project: &Project,
+        newest: Option<&DeploymentId>,
+        running: &[Instance],
+    ) -> Result<Vec<PinnedImage>, StoreError> {
+        let past = self.past(&project.spec.name, None).await?;
+        let is_settled = |now: &Deployment| now.status.outcome().is_some() && newest == Some(&now.id);
+        if !past.first().is_some_and(is_settled) {
+            return Ok(Vec::new());
+        }
+        let past: Vec<Past<'_>> = past.iter().map(past_of).collect();
+        Ok(History::read(&past, &project.spec.images).drift(running))
     }
 
     /// What a rollback of `project` can go to: the deployments to read a [`History`] from, newest first, with `to`
