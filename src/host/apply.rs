@@ -46,6 +46,8 @@ pub(crate) struct Apply<'a> {
     pub(crate) project: &'a ProjectName,
     /// For all of it.
     pub(crate) limit: Duration,
+    /// Whether this is the way back.
+    pub(crate) back: bool,
     pub(crate) narrator: &'a Narrator,
 }
 
@@ -53,6 +55,7 @@ impl Apply<'_> {
     /// Brings up what `services` need and is not there, then the services themselves. A container whose image and
     /// configuration did not change is left as it is.
     pub(crate) async fn services(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+        let begun = Instant::now();
         self.clear(model, services).await?;
         let before = self.engine.containers(&model.name).await?;
         for needed in missing(model, &before, services) {
@@ -65,6 +68,9 @@ impl Apply<'_> {
             }
             self.replace(&scales(model, &before, &rest), model, &before, &rest).await?;
             self.recreate_what_is_not_pinned(model, &rest).await?;
+            if self.back {
+                self.outlast_a_stop(model, &before, &rest, begun).await?;
+            }
             self.rejoin(model, &before, &rest).await
         };
         match applied.await {
@@ -174,6 +180,43 @@ impl Apply<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Waits until no container of before can be on its way down any more, and starts again one that was. What was
+    /// interrupted may have asked the engine to stop it. Usually the successor that Compose made first tells so; but
+    /// somebody may have removed that, and a stop does not show before the grace period is over.
+    async fn outlast_a_stop(
+        &self,
+        model: &Model,
+        before: &[ContainerFacts],
+        services: &[String],
+        begun: Instant,
+    ) -> Result<(), HostError> {
+        let is_old = |container: &&ContainerFacts| {
+            let is_it = |old: &ContainerFacts| old.id == container.id && old.started_at == container.started_at;
+            before.iter().any(|old| is_it(old) && old.state == State::Running)
+        };
+        let mut is_told = false;
+        loop {
+            let containers = self.engine.containers_of(&model.name, services).await?;
+            let old: Vec<&ContainerFacts> = containers.iter().filter(is_old).collect();
+            if let Some(stopped) = old.iter().find(|container| container.state != State::Running) {
+                self.narrator
+                    .say(&format!("{} has stopped, as it was asked to before: starting it again", stopped.name));
+                self.up(&[], services).await?;
+                return Ok(());
+            }
+            let grace = old.iter().map(|container| container.grace()).max().unwrap_or_default();
+            if begun.elapsed() > (grace + PAUSE).min(self.limit / 2) || old.is_empty() {
+                return Ok(());
+            }
+            if !is_told {
+                let names: Vec<&str> = old.iter().map(|container| container.name.as_str()).collect();
+                self.narrator.say(&format!("waiting in case {} was asked to stop before", names.join(", ")));
+                is_told = true;
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// What Compose says when a container does not come up is seldom why. The container knows.

@@ -21,7 +21,7 @@ pub(crate) struct ContainerFacts {
     /// The reference that it was made from.
     pub(crate) image: String,
     /// How long it gets to stop, where that was said.
-    pub(crate) grace: Option<Duration>,
+    pub(crate) stop_timeout: Option<Duration>,
     pub(crate) state: State,
     pub(crate) exit_code: i64,
     pub(crate) out_of_memory: bool,
@@ -38,6 +38,8 @@ pub(crate) struct ContainerFacts {
     pub(crate) health_log: Vec<String>,
 }
 
+/// How long a container gets to stop for which nothing was said.
+const GRACE: Duration = Duration::from_secs(10);
 /// What has run for so long after a restart is no longer suspected of falling over again at once.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -78,6 +80,11 @@ impl ContainerFacts {
             State::Exited => self.exit_code == 0,
             State::Created | State::Paused | State::Restarting | State::Dead => false,
         }
+    }
+
+    /// How long the engine waits before it kills this container, once it was asked to stop it.
+    pub(crate) fn grace(&self) -> Duration {
+        self.stop_timeout.unwrap_or(GRACE)
     }
 
     /// Whether its restart policy has just started it again. How often it did so long ago says nothing.
@@ -146,7 +153,7 @@ pub(crate) mod tests {
             created: "2026-11-20T10:00:00Z".to_owned(),
             image_id: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned(),
             image: "ghcr.io/acme/api:main".to_owned(),
-            grace: None,
+            stop_timeout: None,
             state: State::Running,
             exit_code: 0,
             out_of_memory: false,

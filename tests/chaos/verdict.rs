@@ -52,14 +52,21 @@ fn of_project(host: &Host, part: &Part, containers: &[Value], images: &[Value], 
     let digest =
         newest.status.release.iter().flatten().next().map(|image| image.digest.to_string()).unwrap_or_default();
     let reference = format!("{}:live", host.repository(part));
-    let has = |image: &&Value, list: &str, name: &str| {
-        image[list].as_array().is_some_and(|names| names.iter().any(|known| known == name))
-    };
-    let Some(pinned) = images.iter().find(|image| has(image, "RepoTags", &reference)) else {
+    let has_tag =
+        |image: &&Value| image["RepoTags"].as_array().is_some_and(|tags| tags.iter().any(|tag| *tag == reference));
+    let Some(pinned) = images.iter().find(has_tag) else {
         return vec![format!("{reference} means nothing")];
     };
     let mut faults = Vec::new();
-    if !has(&pinned, "RepoDigests", &format!("{}@{digest}", host.repository(part))) {
+    // Two repositories may have the same image, and the engine may know it by the other one alone: a digest says what an
+    // image is, whatever repository it is in.
+    let is_released = pinned["RepoDigests"].as_array().is_some_and(|known| {
+        known
+            .iter()
+            .filter_map(Value::as_str)
+            .any(|known| known.rsplit_once('@').is_some_and(|(_, found)| found == digest))
+    });
+    if !is_released {
         faults.push(format!("{reference} is {}, and {} put {digest} into service", pinned["RepoDigests"], newest.id));
     }
     for service in &part.services {

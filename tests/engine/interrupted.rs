@@ -56,6 +56,25 @@ fn cancelled_while_the_old_container_is_being_stopped_the_old_release_runs_on() 
 }
 
 #[test]
+fn cancelled_while_the_old_container_is_being_stopped_and_somebody_has_removed_its_successor_the_old_release_runs_on() {
+    let (site, v1, _) = stubborn_site();
+    let before = site.engine.inspect(&containers(&site)[0]);
+    let id = until_v1_is_being_stopped(&site);
+    let of_it = format!("container={}", before.id);
+    let told = ["events", "--since", "10m", "--until", "0s", "--filter", "event=kill", "--filter", &of_it];
+    let is_asked_to_stop = || !site.engine.docker(&told).text().is_empty();
+    eventually(PATIENCE, "compose to stop the old container", || is_asked_to_stop().then_some(()));
+    let successor = containers(&site).into_iter().find(|id| *id != before.id).unwrap();
+    site.engine.docker(&["rm", &successor]).text();
+    cancel(&site, &id);
+    let deployment = site.outcome(&id);
+    assert_eq!(deployment["status"], "cancelled", "{deployment}");
+    only_runs(&site, &v1);
+    // Had the stop not ended before the outcome was told, it would take the container down afterwards.
+    assert_ne!(site.engine.inspect(&before.id).started_at, before.started_at, "{:?}", site.events(&id));
+}
+
+#[test]
 fn timed_out_while_the_old_container_is_being_stopped_the_old_release_runs_on() {
     let (mut site, v1, _) = stubborn_site();
     site.project_with(&["app"], "timeout = \"4s\"\n", "");

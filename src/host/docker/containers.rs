@@ -33,8 +33,7 @@ const NO_ONE_OFF: &str = "com.docker.compose.oneoff=False";
 const LOGS: Duration = Duration::from_secs(5);
 /// What a container says is cut after so many characters a line.
 const LONGEST_LINE: usize = 1000;
-/// How long a container without a grace period of its own has to stop, and what the engine may take besides.
-const GRACE: Duration = Duration::from_secs(10);
+/// What the engine may take besides when a container stops.
 const REMOVAL: Duration = Duration::from_secs(60);
 
 impl Engine {
@@ -184,7 +183,7 @@ impl Engine {
     /// Stops a container, within its grace period, and starts it again.
     pub(crate) async fn restart_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
         let id = container.id.as_str();
-        let patience = container.grace.unwrap_or(GRACE) + REMOVAL;
+        let patience = container.grace() + REMOVAL;
         let restart = self.ask_patiently(patience, |docker| async move {
             docker.restart_container(id, None::<RestartContainerOptions>).await
         });
@@ -221,7 +220,7 @@ impl Engine {
     /// Stops a container, and returns when it has stopped.
     pub(crate) async fn stop_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
         let id = container.id.as_str();
-        let patience = container.grace.unwrap_or(GRACE) + REMOVAL;
+        let patience = container.grace() + REMOVAL;
         let stop = self.ask_patiently(patience, |docker| async move {
             docker.stop_container(id, None::<StopContainerOptions>).await
         });
@@ -368,7 +367,7 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
         created: answer.created,
         image_id: with_algorithm(answer.image),
         image: config.image,
-        grace: config.stop_timeout.map(Duration::from_secs),
+        stop_timeout: config.stop_timeout.map(Duration::from_secs),
         state: match state.status.as_str() {
             "running" | "stopping" => State::Running,
             "paused" => State::Paused,
@@ -435,7 +434,7 @@ mod tests {
         );
         assert_eq!((facts.name.as_str(), facts.service.as_str(), facts.number), ("shop-api-1", "api", 2));
         assert_eq!((facts.state, facts.policy), (State::Restarting, RestartPolicy::OnFailure(5)));
-        assert_eq!((facts.uptime, facts.grace), (Duration::from_millis(3500), Some(Duration::from_secs(30))));
+        assert_eq!((facts.uptime, facts.grace()), (Duration::from_millis(3500), Duration::from_secs(30)));
         assert_eq!(facts.state_words(), "restarting, restarted 2 times, exit code 137");
         assert_eq!(facts.health, Some(Health::Unhealthy));
         assert_eq!(facts.health_log, ["exit code 1: 2", "exit code 1: 3", "exit code 1: no way"]);

@@ -166,6 +166,7 @@ impl Driver for ComposeDriver<'_> {
             runs: self.runs,
             project: &self.spec.name,
             limit: if change.back { self.spec.time_back() } else { self.spec.timeout },
+            back: change.back,
             narrator,
         };
         let limit = apply.limit;
