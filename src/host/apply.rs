@@ -200,19 +200,19 @@ impl Apply<'_> {
         loop {
             let containers = self.engine.containers_of(&model.name, services).await?;
             let old: Vec<&ContainerFacts> = containers.iter().filter(is_old).collect();
-            if let Some(stopped) = old.iter().find(|container| container.state != State::Running) {
-                self.narrator
-                    .say(&format!("{} has stopped, as it was asked to before: starting it again", stopped.name));
-                self.up(&[], services).await?;
-                return Ok(());
-            }
             let grace = old.iter().map(|container| container.grace()).max().unwrap_or_default();
-            if begun.elapsed() > (grace + PAUSE).min(self.limit / 2) || old.is_empty() {
+            let limit = (grace + PAUSE).min(self.limit / 2);
+            if let Some(stopped) = old.iter().find(|container| container.state != State::Running) {
+                self.narrator.say(&format!("{} has stopped: starting it again", stopped.name));
+                self.up(&[], services).await?;
+            }
+            if old.is_empty() || begun.elapsed() > limit {
                 return Ok(());
             }
             if !is_told {
                 let names: Vec<&str> = old.iter().map(|container| container.name.as_str()).collect();
-                self.narrator.say(&format!("waiting in case {} was asked to stop before", names.join(", ")));
+                let limit = humantime::format_duration(limit);
+                self.narrator.say(&format!("waiting up to {limit}: {} may have been asked to stop", names.join(", ")));
                 is_told = true;
             }
             sleep(LOOK).await;
