@@ -1,5 +1,6 @@
 //! Puts services of a compose project into service, and takes them out again.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -7,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::compose::{ComposeCommand, Model, ModelService};
 use super::container::{ContainerFacts, State};
 use super::credentials::Vault;
-use super::dependencies::{Needed, Readiness, missing, one_shots_first, readiness};
+use super::dependencies::{Needed, Readiness, are_as_the_files_say, missing, needed_by, one_shots_first, readiness};
 use super::docker::Engine;
 use super::leftovers;
 use super::runs::Runs;
@@ -32,6 +33,8 @@ const PASSING: [&str; 6] = [
     "is not running",
     "cannot remove a running container",
 ];
+/// The versions of Compose whose `up --no-deps` notes a configuration without dependencies.
+const HASHES_DEPENDENCIES: Range<(u32, u32)> = (2, 26)..(2, 30);
 /// How often Compose is called for one replacement, and after how long.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -66,7 +69,8 @@ impl Apply<'_> {
             for needed in &first {
                 self.run_to_its_end(model, &before, needed).await?;
             }
-            self.replace(&scales(model, &before, &rest), model, &before, &rest).await?;
+            let scales = scales(model, &before, &rest);
+            self.replace(&scales.iter().map(String::as_str).collect::<Vec<_>>(), model, &before, &rest).await?;
             self.recreate_what_is_not_pinned(model, &rest).await?;
             if self.back {
                 self.outlast_a_stop(model, &before, &rest, begun).await?;
@@ -79,8 +83,36 @@ impl Apply<'_> {
         }
     }
 
-    async fn up(&self, options: &[String], services: &[String]) -> Result<(), HostError> {
-        self.compose.up(options, services, self.limit, self.runs.begin(self.project), self.narrator).await
+    /// Has Compose bring up these services and nothing else.
+    async fn up(&self, model: &Model, options: &[&str], services: &[String]) -> Result<(), HostError> {
+        let mut options = options.to_vec();
+        if !self.sees_what_they_need(model, services).await? {
+            options.push("--no-deps");
+        }
+        self.compose.up(&options, services, self.limit, self.runs.begin(self.project), self.narrator).await
+    }
+
+    /// Whether Compose is called without `--no-deps`, by which some versions note another configuration than that of the
+    /// files: they would replace the containers once more when an operator brings the project up. Only where everything
+    /// that the services need is as the files say, so that Compose leaves it alone.
+    async fn sees_what_they_need(&self, model: &Model, services: &[String]) -> Result<bool, HostError> {
+        let needed = needed_by(model, services);
+        let is_such = |version| HASHES_DEPENDENCIES.contains(version);
+        if needed.is_empty() || !self.compose.version().await.as_ref().is_ok_and(is_such) {
+            return Ok(false);
+        }
+        let hashes = self.compose.config_hashes().await?;
+        let containers = self.engine.containers_of(&model.name, &needed).await?;
+        if !are_as_the_files_say(model, &hashes, &containers, &needed) {
+            return Ok(false);
+        }
+        for service in &needed {
+            let own = containers.iter().filter(|container| container.service == *service);
+            if self.are_pinned(model, service, own).await? != Some(true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn clear(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
@@ -100,14 +132,14 @@ impl Apply<'_> {
     /// none that restarts in a loop faster than Compose can remove it.
     async fn replace(
         &self,
-        options: &[String],
+        options: &[&str],
         model: &Model,
         before: &[ContainerFacts],
         services: &[String],
     ) -> Result<(), HostError> {
         let mut attempts = 1..ATTEMPTS;
         loop {
-            let result = self.up(options, services).await;
+            let result = self.up(model, options, services).await;
             let Err(HostError::Compose { reason, .. }) = &result else { return result };
             if attempts.next().is_none() {
                 return result;
@@ -142,13 +174,13 @@ impl Apply<'_> {
         if !leftovers::leftovers(model, &containers).is_empty() || !services.iter().all(is_there) {
             // Somebody else, or the engine with the call of a Compose that is gone, came to an end late.
             self.clear(model, services).await?;
-            self.up(&[], services).await?;
+            self.up(model, &[], services).await?;
             containers = self.engine.containers_of(&model.name, services).await?;
         }
         let mut others = Vec::new();
         for service in services {
             let own = containers.iter().filter(|container| container.service == *service);
-            if !self.are_pinned(model, service, own).await? {
+            if self.are_pinned(model, service, own).await? == Some(false) {
                 others.push(service.clone());
             }
         }
@@ -156,30 +188,31 @@ impl Apply<'_> {
             return Ok(());
         }
         self.narrator.say(&format!("{} was not made from the pinned image: replacing it again", others.join(", ")));
-        self.up(&["--force-recreate".to_owned()], &others).await
+        self.up(model, &["--force-recreate"], &others).await
     }
 
-    /// Whether all these containers of `service` were made from what the files' reference is on this host.
+    /// Whether all these containers of `service` were made from what the files' reference is on this host. Nothing where
+    /// it has none, or the reference means nothing here.
     async fn are_pinned(
         &self,
         model: &Model,
         service: &str,
         containers: impl Iterator<Item = &ContainerFacts> + Send,
-    ) -> Result<bool, HostError> {
+    ) -> Result<Option<bool>, HostError> {
         let image = model.services.get(service).and_then(|service| service.image.as_deref());
         let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) else {
-            return Ok(true);
+            return Ok(None);
         };
-        let Some(pinned) = self.engine.image(&reference.to_string()).await? else { return Ok(true) };
+        let Some(pinned) = self.engine.image(&reference.to_string()).await? else { return Ok(None) };
         for container in containers {
             // An image may have several ids where the engine keeps one for each platform.
             let is_pinned = container.image_id == pinned.id.as_str()
                 || self.engine.image(&container.image_id).await?.is_some_and(|image| image.id == pinned.id);
             if !is_pinned {
-                return Ok(false);
+                return Ok(Some(false));
             }
         }
-        Ok(true)
+        Ok(Some(true))
     }
 
     /// Waits until no container of before can be on its way down any more, and starts again one that was. What was
@@ -204,7 +237,7 @@ impl Apply<'_> {
             let limit = (grace + PAUSE).min(self.limit / 2);
             if let Some(stopped) = old.iter().find(|container| container.state != State::Running) {
                 self.narrator.say(&format!("{} has stopped: starting it again", stopped.name));
-                self.up(&[], services).await?;
+                self.up(model, &[], services).await?;
             }
             if old.is_empty() || begun.elapsed() > limit {
                 return Ok(());
@@ -255,7 +288,7 @@ impl Apply<'_> {
         if let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) {
             self.have_image(&reference).await?;
         }
-        self.up(&["--no-recreate".to_owned()], std::slice::from_ref(service)).await?;
+        self.up(model, &["--no-recreate"], std::slice::from_ref(service)).await?;
         self.until_ready(model, needed).await
     }
 
@@ -310,7 +343,7 @@ impl Apply<'_> {
         if cut_off.is_empty() {
             return Ok(());
         }
-        self.up(&["--force-recreate".to_owned()], &cut_off).await
+        self.up(model, &["--force-recreate"], &cut_off).await
     }
 }
 

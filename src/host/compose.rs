@@ -186,17 +186,35 @@ impl ComposeCommand<'_> {
         Model::read(output.stdout.bytes()).map_err(|reason| failed("config", &reason))
     }
 
-    /// Brings services up, and nothing but them: nothing is built, pulled or brought along.
+    /// The major and minor version of Compose.
+    pub(crate) async fn version(&self) -> Result<(u32, u32), HostError> {
+        let output = self.run("version", &["version", "--short"], READING, None, None).await?;
+        let said = String::from_utf8_lossy(output.stdout.bytes());
+        version(&said).ok_or_else(|| failed("version", &format!("{:?} is not a version", said.trim())))
+    }
+
+    /// For each service of the files, what Compose compares with what it noted on a container, to see whether it must
+    /// replace it.
+    pub(crate) async fn config_hashes(&self) -> Result<BTreeMap<String, String>, HostError> {
+        let output = self.run("config", &["config", "--hash", "*"], READING, None, None).await?;
+        let said = String::from_utf8_lossy(output.stdout.bytes());
+        let pair =
+            |line: &str| line.trim().split_once(' ').map(|(service, hash)| (service.to_owned(), hash.to_owned()));
+        Ok(said.lines().filter_map(pair).collect())
+    }
+
+    /// Brings services up: nothing is built or pulled, and unless the options say otherwise, what the services depend on
+    /// is brought along.
     pub(crate) async fn up(
         &self,
-        options: &[String],
+        options: &[&str],
         services: &[String],
         limit: Duration,
         record: Option<Record>,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
-        let mut arguments = vec!["up", "--detach", "--no-deps", "--no-build", "--pull", "never"];
-        arguments.extend(options.iter().map(String::as_str));
+        let mut arguments = vec!["up", "--detach", "--no-build", "--pull", "never"];
+        arguments.extend(options);
         // What follows are services, whatever they are called.
         arguments.push("--");
         arguments.extend(services.iter().map(String::as_str));
@@ -271,6 +289,12 @@ impl ComposeCommand<'_> {
         arguments.extend(command.iter().map(|word| (*word).to_owned()));
         arguments
     }
+}
+
+/// The first two numbers of a version such as `v2.26.1-4`.
+fn version(said: &str) -> Option<(u32, u32)> {
+    let mut numbers = said.trim().trim_start_matches('v').split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Whether the client has Compose at all. One that does not answer in time has it.
@@ -364,6 +388,16 @@ pub(crate) mod tests {
         ] {
             let error = refused("up", status, said.to_owned());
             assert_eq!(error.is_passing(), passes, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_version_of_compose_is_read() {
+        for (said, read) in [("2.26.1-4\n", Some((2, 26))), ("v2.40.3", Some((2, 40))), ("5.0.0", Some((5, 0)))] {
+            assert_eq!(version(said), read, "{said}");
+        }
+        for said in ["", "2", "dev"] {
+            assert_eq!(version(said), None, "{said}");
         }
     }
 

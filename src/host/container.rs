@@ -16,6 +16,8 @@ pub(crate) struct ContainerFacts {
     pub(crate) number: u32,
     /// Seconds since the epoch, or a text that sorts by time: what was made later compares greater.
     pub(crate) created: String,
+    /// What Compose noted of the configuration that it made it from: how it will see whether it must replace it.
+    pub(crate) config_hash: String,
     /// The engine's id of the image that it was made from.
     pub(crate) image_id: String,
     /// The reference that it was made from.
@@ -151,6 +153,7 @@ pub(crate) mod tests {
             service: service.to_owned(),
             number: 1,
             created: "2026-11-20T10:00:00Z".to_owned(),
+            config_hash: format!("hash of {service}"),
             image_id: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned(),
             image: "ghcr.io/acme/api:main".to_owned(),
             stop_timeout: None,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compose::{Condition, Model};
+use super::compose::{Condition, Model, ModelService};
 use super::container::{ContainerFacts, Health, State, representative};
 
 /// A service that must come up first, and what others wait for in it.
@@ -56,6 +56,38 @@ pub(crate) fn one_shots_first(model: &Model, services: &[String]) -> (Vec<Needed
     rest.append(&mut first);
     let completed = |service| Needed { service, conditions: [Condition::Completed].into() };
     (ordered.into_iter().map(completed).collect(), rest)
+}
+
+/// All that `services` need, directly or through others, themselves left out.
+pub(crate) fn needed_by(model: &Model, services: &[String]) -> Vec<String> {
+    let mut found: BTreeSet<&String> = BTreeSet::new();
+    let mut open: Vec<&String> = services.iter().collect();
+    while let Some(service) = open.pop() {
+        let needs = model.services.get(service).into_iter().flat_map(|service| service.depends_on.keys());
+        open.extend(needs.filter(|name| model.services.contains_key(*name) && found.insert(name)));
+    }
+    found.into_iter().filter(|name| !services.contains(name)).cloned().collect()
+}
+
+/// Whether each container of `needed` is there, works, and was made from what the files say, of which `hashes` are the
+/// hashes: Compose has nothing to do there.
+pub(crate) fn are_as_the_files_say(
+    model: &Model,
+    hashes: &BTreeMap<String, String>,
+    containers: &[ContainerFacts],
+    needed: &[String],
+) -> bool {
+    needed.iter().all(|service| {
+        let own: Vec<&ContainerFacts> = containers.iter().filter(|container| container.service == *service).collect();
+        let asked = model.services.get(service).map_or(1, ModelService::replicas);
+        let is_so = |container: &&ContainerFacts| {
+            container.state == State::Running
+                && container.works()
+                && container.health != Some(Health::Starting)
+                && hashes.get(service) == Some(&container.config_hash)
+        };
+        u32::try_from(own.len()).is_ok_and(|found| found == asked) && own.iter().all(is_so)
+    })
 }
 
 /// The services that `services` need and whose container is paused: Compose can neither start nor wake it.
@@ -147,6 +179,8 @@ pub(crate) fn readiness(containers: &[ContainerFacts], needed: &Needed) -> Readi
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::compose::tests::model;
     use super::super::container::tests::container;
     use super::*;
@@ -170,6 +204,41 @@ mod tests {
         assert_eq!(missing_of(&[], &["api"]), all[..2]);
         assert_eq!(missing_of(&[], &["api", "web"]), all[..2]);
         assert!(missing_of(&[], &["loose", "db"]).is_empty());
+    }
+
+    #[test]
+    fn all_that_a_service_needs_is_found() {
+        let model = model(FILES);
+        let needed = |services: &[&str]| {
+            needed_by(&model, &services.iter().map(|service| (*service).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(needed(&["web"]), ["api", "cache", "db", "migrate"]);
+        assert_eq!(needed(&["web", "api"]), ["cache", "db", "migrate"]);
+        assert!(needed(&["db", "loose"]).is_empty());
+    }
+
+    #[test]
+    fn what_is_needed_is_as_the_files_say_when_compose_would_leave_it_alone() {
+        let model = model(r#"{"name":"shop","services":{"db":{},"queue":{"scale":2}}}"#);
+        let hashes: BTreeMap<String, String> =
+            ["db", "queue"].map(|service| (service.to_owned(), format!("hash of {service}"))).into();
+        let db = ContainerFacts { uptime: Duration::from_secs(60), ..container("db") };
+        let holds = |containers: &[ContainerFacts], needed: &str| {
+            are_as_the_files_say(&model, &hashes, containers, &[needed.to_owned()])
+        };
+        assert!(holds(std::slice::from_ref(&db), "db"));
+        assert!(holds(&[container("queue"), container("queue")], "queue"));
+        assert!(!holds(&[container("queue")], "queue"), "there are too few");
+        assert!(!holds(&[], "db"), "it is not there");
+        for other in [
+            ContainerFacts { config_hash: "another".to_owned(), ..db.clone() },
+            ContainerFacts { state: State::Exited, ..db.clone() },
+            ContainerFacts { state: State::Paused, ..db.clone() },
+            ContainerFacts { health: Some(Health::Starting), ..db.clone() },
+            ContainerFacts { health: Some(Health::Unhealthy), ..db },
+        ] {
+            assert!(!holds(std::slice::from_ref(&other), "db"), "{other:?}");
+        }
     }
 
     #[test]

@@ -62,6 +62,29 @@ fn what_a_service_depends_on_is_brought_up_when_it_is_not_there_and_never_recrea
 }
 
 #[test]
+fn an_operators_compose_up_finds_nothing_to_do_after_a_deployment() {
+    let mut site = Site::with(
+        "  web:\n    image: {repo}/app:live\n    depends_on: {db: {condition: service_healthy}, api: {condition: \
+         service_started}}\n  api:\n    image: {repo}/api:1\n    depends_on: [db]\n  db:\n    image: {repo}/db:1\n",
+    );
+    site.publish("app:v1", &Image::web("v1"));
+    let v2 = site.publish("app:v2", &Image::web("v2"));
+    let api = site.publish("api:1", &Image::web("api"));
+    let db = site.publish("db:1", &Image::web("db").checked("true"));
+    site.start();
+    site.fetch("db:1", &db);
+    site.fetch("api:1", &api);
+    for release in ["app:v1", "app:v2"] {
+        site.deploy(release).succeeded();
+        let before = ["web", "api", "db"].map(|service| site.container(service).unwrap());
+        let up = site.docker_compose(&["up", "--detach"]);
+        assert_eq!(up.code, 0, "{}", up.stderr);
+        assert_eq!(["web", "api", "db"].map(|service| site.container(service).unwrap()), before, "{release}");
+    }
+    site.has(&v2);
+}
+
+#[test]
 fn a_service_waits_for_the_one_it_depends_on_to_be_healthy() {
     let mut site = Site::with(
         "  web:\n    image: {repo}/app:live\n    depends_on: {db: {condition: service_healthy}}\n  db:\n    image: {repo}/db:1\n",

@@ -24,6 +24,7 @@ pub(super) const PROJECT: &str = "com.docker.compose.project";
 pub(super) const SERVICE: &str = "com.docker.compose.service";
 const NUMBER: &str = "com.docker.compose.container-number";
 const WORKING_DIRECTORY: &str = "com.docker.compose.project.working_dir";
+const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// The id of the image that it made the container from.
 const IMAGE: &str = "com.docker.compose.image";
 /// Set by Compose on every container; `True` on those of `docker compose run`.
@@ -365,6 +366,7 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
         service: label(SERVICE),
         number: label(NUMBER).parse().unwrap_or(0),
         created: answer.created,
+        config_hash: label(CONFIG_HASH),
         image_id: with_algorithm(answer.image),
         image: config.image,
         stop_timeout: config.stop_timeout.map(Duration::from_secs),
