@@ -263,7 +263,7 @@ impl ComposeCommand<'_> {
         if output.status.success() {
             return Ok(output);
         }
-        let error = refused(command, output.status, essence(&String::from_utf8_lossy(output.stderr.bytes())));
+        let error = refused(command, output.status, &String::from_utf8_lossy(output.stderr.bytes()));
         // Each version of the client words it otherwise, and takes offence at our options first.
         if !error.is_passing() && !is_installed(&environment).await {
             return Err(failed(command, NO_COMPOSE));
@@ -317,14 +317,15 @@ fn failed(command: &'static str, reason: &str) -> HostError {
     HostError::Compose { command, reason: reason.to_owned() }
 }
 
-fn refused(command: &'static str, status: ExitStatus, said: String) -> HostError {
+fn refused(command: &'static str, status: ExitStatus, said: &str) -> HostError {
     // The last is what a client says whose engine ended in the middle of an answer.
-    if ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF"]
-        .iter()
-        .any(|sign| said.contains(sign))
-    {
-        return HostError::EngineAway { reason: said };
+    const AWAY: [&str; 3] = ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF"];
+    // What the engine answers may quote what an image says, and shows that the engine is there.
+    let is_of_the_client = |line: &&str| !line.contains("Error response from daemon");
+    if said.lines().filter(is_of_the_client).any(|line| AWAY.iter().any(|sign| line.contains(sign))) {
+        return HostError::EngineAway { reason: essence(said) };
     }
+    let said = essence(said);
     if is_about_an_image_that_comes_or_goes(&said) {
         return HostError::EngineDisturbed { reason: said };
     }
@@ -384,9 +385,13 @@ pub(crate) mod tests {
             ),
             ("Cannot connect to the Docker daemon at unix:///run/docker.sock. Is the docker daemon running?", true),
             ("Error response from daemon: No such image: r.io/a:live", false),
+            (
+                "Error response from daemon: failed to create task: exec: \"Cannot connect to the Docker daemon\": executable file not found in $PATH",
+                false,
+            ),
             ("", false),
         ] {
-            let error = refused("up", status, said.to_owned());
+            let error = refused("up", status, said);
             assert_eq!(error.is_passing(), passes, "{error}");
         }
     }
