@@ -99,15 +99,19 @@ impl Seed {
 }
 
 impl Image {
-    /// Serves its version as a web page on port 8080, or `$PORT`.
+    /// Serves its version as a web page on port 8080, or `$PORT`. It needs a second to stop, and its labels lie.
     pub fn web(version: &str) -> Self {
+        Self::friendly(version).stopping(Stop::After(1)).with_lying_labels()
+    }
+
+    fn friendly(version: &str) -> Self {
         let serve = "httpd -f -p \"${PORT:-8080}\" -h /www & wait $!";
         Self::running(version, &format!("echo {version} >/www/index.html; {serve}")).stopping(Stop::AtOnce)
     }
 
     /// The same, of a kind.
     pub fn web_of(kind: Kind, version: &str) -> Self {
-        let image = Self::web(version);
+        let image = Self::friendly(version);
         match kind {
             Kind::StopsAtOnce => image,
             Kind::NeedsThreeSecondsToStop => image.stopping(Stop::After(3)),

@@ -1,7 +1,12 @@
 //! A deployment is stopped while a container that ignores SIGTERM is being replaced: by a cancel, by the project's
 //! timeout, by `kill -9`. Afterwards the release of before runs, under its own name, and nothing is left behind.
 
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::crashes::has_begun;
 use crate::image::Image;
+use crate::kinds::for_each;
 use crate::program::eventually;
 use crate::registry::Published;
 use crate::site::{PATIENCE, Site};
@@ -101,6 +106,25 @@ fn killed_together_with_compose_and_then_cancelled_the_old_release_runs_on() {
     site.kill_compose();
     site.start();
     cancelled_it_leaves(&site, &id, &v1);
+}
+
+#[test]
+fn an_operator_who_types_compose_up_in_the_middle_of_a_replacement_changes_no_outcome() {
+    for_each(&[0, 300, 600, 900, 1_300], |millis| {
+        let mut site = Site::with(WEB);
+        site.publish("app:v1", &Image::web("v1"));
+        let v2 = site.publish("app:v2", &Image::web("v2"));
+        site.start();
+        site.deploy("app:v1").succeeded();
+        let id = site.ask("app:v2");
+        site.until(&id, "the replacement to begin", |events| has_begun(events, "apply"));
+        // The moment is the point here: nothing is waited for.
+        sleep(Duration::from_millis(millis));
+        let by_hand = site.docker_compose(&["up", "--detach"]);
+        let deployment = site.outcome(&id);
+        assert_eq!(deployment["status"], "succeeded", "{deployment}, and by hand: {}", by_hand.stderr);
+        only_runs(&site, &v2);
+    });
 }
 
 #[test]
