@@ -71,11 +71,16 @@ impl Follower {
 
     /// Until the deployment has an outcome.
     pub(super) async fn outcome(&mut self) -> Result<(), StoreError> {
-        loop {
-            let entries = self.next().await?;
-            if entries.iter().any(|entry| matches!(entry.event, Event::Finished { .. })) {
-                return Ok(());
-            }
-        }
+        self.until(|event| matches!(event, Event::Finished { .. })).await
+    }
+
+    /// Until the deployment is on its way back, or has an outcome.
+    pub(super) async fn turn(&mut self) -> Result<(), StoreError> {
+        self.until(|event| matches!(event, Event::RollingBack { .. } | Event::Finished { .. })).await
+    }
+
+    async fn until(&mut self, is_it: impl Fn(&Event) -> bool + Send + Sync) -> Result<(), StoreError> {
+        while !self.next().await?.iter().any(|entry| is_it(&entry.event)) {}
+        Ok(())
     }
 }

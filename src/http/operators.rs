@@ -14,18 +14,19 @@ use serde::de::DeserializeOwned;
 use super::access::Access;
 use super::answer::{accepted, json, view};
 use super::error::Error;
+use super::follow::Follower;
 use super::peer::Operator;
 use super::reading::project_view;
 use super::submission::{PLANNING, Taken};
 use super::wish::Wish;
 use super::{App, body};
 use crate::deploy::catalog::Project;
-use crate::deploy::event::Cause;
+use crate::deploy::event::{Cause, Outcome};
 use crate::deploy::request::{DeployRequest, Refusal, admit_operator, admit_rollback};
 use crate::deploy::status::State as Stage;
 use crate::deploy::way_back::{History, WayBack};
 use crate::model::{DeploymentId, one_line};
-use crate::runner::{NoWayBack, past_of};
+use crate::runner::{NoWayBack, SubmitError, past_of};
 use crate::store::Freeze;
 use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
 use crate::wire::view::{ReleaseView, WaysBack, pinned};
@@ -171,17 +172,23 @@ pub(super) async fn cancel(
     let unknown = || Error::Unknown("such deployment");
     let id: DeploymentId = id.parse().map_err(|_| unknown())?;
     let cancelled = app.0.runner.cancel(&id, &format!("cancelled by {operator}"));
-    let deployment = app.0.store.deployment(&id).await?.ok_or_else(unknown)?;
     if cancelled {
         tracing::info!(deployment = %id, by = operator, "cancelling");
-        return Ok(accepted(deployment));
+        // What is answered is on disk: a crash does not undo it.
+        let mut follower = Follower::new(&app.0.store, id.clone(), 0);
+        tokio::select! {
+            turned = follower.turn() => turned?,
+            () = app.0.runner.closing().cancelled() => {
+                return Err(Error::NotTaken { error: SubmitError::Closing, now: app.0.clock.now() });
+            }
+        }
     }
-    match deployment.status.course.as_ref().and_then(|course| course.back.as_ref()) {
-        Some(back) if deployment.status.state == Stage::Running => match back.cause {
-            // It was cancelled before.
-            Cause::Cancelled(_) => Ok(accepted(deployment)),
-            Cause::Failed(_) => Err(Error::RollingBack(Box::new(view(deployment, None)))),
-        },
+    let deployment = app.0.store.deployment(&id).await?.ok_or_else(unknown)?;
+    let back = deployment.status.course.as_ref().and_then(|course| course.back.as_ref());
+    match (deployment.status.state, back.map(|back| &back.cause)) {
+        (Stage::Running, Some(Cause::Cancelled(_))) => Ok(accepted(deployment)),
+        (Stage::Running, Some(Cause::Failed(_))) => Err(Error::RollingBack(Box::new(view(deployment, None)))),
+        (Stage::Finished(Outcome::Cancelled), _) if cancelled => Ok(accepted(deployment)),
         _ => Err(Error::NothingToCancel(Box::new(view(deployment, None)))),
     }
 }
