@@ -9,8 +9,9 @@ use super::failure::Failure;
 use super::list;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
+use crate::deploy::event::Outcome;
 use crate::model::{Clock, ProjectName, Timestamp, one_line};
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView, StateView};
+use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView, StateView, StatusWord};
 
 /// Of which project.
 #[derive(Debug, clap::Args)]
@@ -208,7 +209,21 @@ fn facts(project: &ProjectView) -> Vec<String> {
             project.name
         ));
     }
+    facts.extend(pin(project));
     facts
+}
+
+/// That the next start would bring something else than what runs. While a deployment is under way that is as it must be.
+fn pin(project: &ProjectView) -> Option<String> {
+    let newest = project.newest.as_ref().filter(|newest| matches!(newest.status, StatusWord::Ended(_)))?;
+    let moved = project.running.iter().flatten().find(|instance| instance.pinned == Some(false))?;
+    let runs = newest.release.first().filter(|_| newest.status == StatusWord::Ended(Outcome::Succeeded));
+    let image = runs.map_or_else(|| "IMAGE".to_owned(), |release| release.image.to_string());
+    Some(format!(
+        "pin       {} does not mean what runs, and the next start would bring something else; \
+         `windlass deploy {} {image}` pins it",
+        moved.image, project.name
+    ))
 }
 
 #[cfg(test)]
@@ -221,6 +236,7 @@ mod tests {
             image: "ghcr.io/acme/api:live".to_owned(),
             digest: (*digest).to_owned(),
             state: (*state).to_owned(),
+            pinned: None,
         };
         states.iter().map(one).collect()
     }

@@ -54,6 +54,9 @@ pub struct Instance {
     pub state: String,
     /// Whether it does its work, as in [`Container::working`]; nothing where nobody can say so.
     pub works: Option<bool>,
+    /// Whether its reference still means what it was started from; nothing where nobody can say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
 }
 
 impl Snapshot {

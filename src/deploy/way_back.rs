@@ -304,6 +304,7 @@ mod tests {
             digest: image(text).digest.to_string(),
             state: "running".to_owned(),
             works: Some(true),
+            pinned: None,
         }
     }
 

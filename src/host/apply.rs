@@ -13,7 +13,7 @@ use super::docker::Engine;
 use super::leftovers;
 use super::runs::Runs;
 use super::watch::{LOG_LINES, WITNESSES};
-use super::{HostError, Narrator};
+use super::{HostError, Narrator, pins};
 use crate::deploy::event::Evidence;
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName};
@@ -203,12 +203,11 @@ impl Apply<'_> {
         let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) else {
             return Ok(None);
         };
-        let Some(pinned) = self.engine.image(&reference.to_string()).await? else { return Ok(None) };
+        if self.engine.image(&reference.to_string()).await?.is_none() {
+            return Ok(None);
+        }
         for container in containers {
-            // An image may have several ids where the engine keeps one for each platform.
-            let is_pinned = container.image_id == pinned.id.as_str()
-                || self.engine.image(&container.image_id).await?.is_some_and(|image| image.id == pinned.id);
-            if !is_pinned {
+            if !pins::starts(self.engine, &reference, &container.image_id).await? {
                 return Ok(Some(false));
             }
         }

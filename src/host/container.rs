@@ -84,6 +84,11 @@ impl ContainerFacts {
         }
     }
 
+    /// Whether nobody has tried to start it.
+    pub(crate) fn was_never_started(&self) -> bool {
+        self.state == State::Created && self.error.is_empty()
+    }
+
     /// How long the engine waits before it kills this container, once it was asked to stop it.
     pub(crate) fn grace(&self) -> Duration {
         self.stop_timeout.unwrap_or(GRACE)

@@ -1,9 +1,11 @@
 //! Looks at the containers of services: whether they work, and whether they were made from what they must be.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::HostError;
 use super::container::ContainerFacts;
@@ -12,6 +14,9 @@ use super::health::{Verdict, fingerprint, judge};
 use super::watch::{LOG_LINES, Look, Subject, WITNESSES};
 use crate::deploy::event::Evidence;
 use crate::deploy::plan::{Expected, Source};
+
+/// How long another Compose may take to start what it has made, once the old container has stopped.
+const OTHERS: Duration = Duration::from_secs(3);
 
 /// The containers of some services of a compose project.
 pub(crate) struct Containers<'a> {
@@ -23,6 +28,8 @@ pub(crate) struct Containers<'a> {
     provenance: Provenance,
     /// As they were at the last look.
     seen: Vec<ContainerFacts>,
+    /// Since when one is there that nobody has started.
+    half_replaced: Option<Instant>,
 }
 
 /// Which of the images that containers were made from are the expected ones.
@@ -31,13 +38,24 @@ type Provenance = HashMap<(String, String), bool>;
 impl<'a> Containers<'a> {
     /// Those of `services`, to be made from what is `expected`.
     pub(crate) fn new(engine: &'a Engine, project: String, services: &'a [String], expected: &'a [Expected]) -> Self {
-        Self { engine, project, services, expected, provenance: Provenance::new(), seen: Vec::new() }
+        Self {
+            engine,
+            project,
+            services,
+            expected,
+            provenance: Provenance::new(),
+            seen: Vec::new(),
+            half_replaced: None,
+        }
     }
 
     /// Looks at each container once.
     async fn judge(&mut self, containers: &[ContainerFacts]) -> Result<Look, HostError> {
         if let Some(absent) = self.services.iter().find(|name| !containers.iter().any(|one| one.service == **name)) {
             return Ok(Look::Bad(format!("the service {absent} has no container")));
+        }
+        if let Some(reason) = self.half_replaced(containers) {
+            return Ok(Look::Bad(reason));
         }
         let mut waiting = None;
         for container in containers {
@@ -55,6 +73,18 @@ impl<'a> Containers<'a> {
             }
         }
         Ok(waiting.map_or_else(|| Look::Good(fingerprint(containers)), Look::Wait))
+    }
+
+    /// That a replacement which somebody else began is not going on: it starts the new container as soon as the old one has
+    /// had its time to stop.
+    fn half_replaced(&mut self, containers: &[ContainerFacts]) -> Option<String> {
+        let Some(new) = containers.iter().find(|container| container.was_never_started()) else {
+            self.half_replaced = None;
+            return None;
+        };
+        let since = *self.half_replaced.get_or_insert_with(Instant::now);
+        let grace = containers.iter().map(ContainerFacts::grace).max().unwrap_or_default();
+        (since.elapsed() > grace + OTHERS).then(|| format!("{} was made and never started", new.name))
     }
 
     fn expected_of(&self, container: &ContainerFacts) -> Option<&Source> {

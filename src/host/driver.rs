@@ -55,7 +55,12 @@ pub(crate) trait Driver: Send + Sync {
     ) -> Result<(), HostError>;
 
     /// Returns when the services have proven to work.
-    async fn await_healthy(&self, services: &[String], expected: &[Expected]) -> Result<(), HostError>;
+    async fn await_healthy(
+        &self,
+        services: &[String],
+        expected: &[Expected],
+        narrator: &Narrator,
+    ) -> Result<(), HostError>;
 
     /// Takes services out again, and lets `unpin` mean nothing any more.
     async fn withdraw(

@@ -85,6 +85,13 @@ fn is_name_of(model: &Model, container: &ContainerFacts, name: &str) -> bool {
     )
 }
 
+/// Whether a replacement of `services` was interrupted: it left something behind, or made a container that it did not
+/// start. One that the engine could not start is another matter.
+pub(crate) async fn are_there(engine: &Engine, model: &Model, services: &[String]) -> Result<bool, HostError> {
+    let containers = engine.containers_of(&model.name, services).await?;
+    Ok(!leftovers(model, &containers).is_empty() || containers.iter().any(ContainerFacts::was_never_started))
+}
+
 /// Clears away what an interrupted replacement of `services` left behind, so that Compose finds each container under its
 /// name and none on its way down.
 pub(crate) async fn clear(

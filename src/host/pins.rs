@@ -13,6 +13,19 @@ pub(crate) async fn meaning(engine: &Engine, reference: &ImageReference) -> Resu
     }
 }
 
+/// Whether `reference` means the image that the engine knows by `id`.
+pub(crate) async fn starts(engine: &Engine, reference: &ImageReference, id: &str) -> Result<bool, HostError> {
+    let Some(found) = engine.image(&reference.to_string()).await? else { return Ok(false) };
+    // An image may have several ids where the engine keeps one for each platform.
+    Ok(found.id.as_str() == id || engine.image(id).await?.is_some_and(|image| image.id == found.id))
+}
+
+/// Whether `reference` means `source`.
+pub(crate) async fn holds(engine: &Engine, reference: &ImageReference, source: &Source) -> Result<bool, HostError> {
+    let (wanted, found) = (engine.image_of(source).await?, engine.image(&reference.to_string()).await?);
+    Ok(wanted.is_some_and(|wanted| found.is_some_and(|found| found.id == wanted.id)))
+}
+
 /// Lets `reference` mean `source`.
 pub(crate) async fn pin(engine: &Engine, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
     let operation = || format!("pin {reference} to {source}");

@@ -104,6 +104,10 @@ pub(crate) async fn observe(
             digest: digest.unwrap_or_else(|| container.image_id.clone()),
             state: container.state_words(),
             works: Some(container.works()),
+            pinned: match container.reference().filter(|reference| reference.digest().is_none()) {
+                Some(reference) => Some(pins::starts(engine, &reference, &container.image_id).await?),
+                None => None,
+            },
         })
     });
     try_join_all(instances).await

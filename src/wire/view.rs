@@ -74,6 +74,9 @@ pub struct RunningView {
     pub digest: String,
     /// Its state in a word or two.
     pub state: String,
+    /// Whether the reference still means what it was started from; nothing where nobody can say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
 }
 
 /// What a request would do: the answer to `dry_run=1`.
@@ -315,7 +318,7 @@ impl ReleaseView {
 /// Instances as callers read them.
 #[must_use]
 pub fn runs(instances: Vec<Instance>) -> Vec<RunningView> {
-    let run = |Instance { name, image, digest, state, .. }| RunningView { name, image, digest, state };
+    let run = |Instance { name, image, digest, state, pinned, .. }| RunningView { name, image, digest, state, pinned };
     instances.into_iter().map(run).collect()
 }
 

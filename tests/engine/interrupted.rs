@@ -4,6 +4,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::crashes::has_begun;
 use crate::image::Image;
 use crate::kinds::for_each;
@@ -124,6 +126,64 @@ fn an_operator_who_types_compose_up_in_the_middle_of_a_replacement_changes_no_ou
         let deployment = site.outcome(&id);
         assert_eq!(deployment["status"], "succeeded", "{deployment}, and by hand: {}", by_hand.stderr);
         only_runs(&site, &v2);
+    });
+}
+
+/// Settles for long enough that somebody comes in between.
+const SETTLES: &str = "[projects.{name}.health]\nwithin = \"60s\"\nsettle = \"15s\"\n";
+
+#[test]
+fn what_somebody_else_began_to_replace_while_it_is_watched_is_put_into_service_again() {
+    for_each(&[("v2", "succeeded"), ("bad", "rolled_back")], |(version, outcome)| {
+        let (mut site, v1, _) = stubborn_site();
+        let v2 = site.publish("app:v2", &stubborn("v2"));
+        site.publish("app:bad", &Image::running("bad", "exit 1"));
+        site.project(&["app"], SETTLES);
+        site.reload();
+        let id = site.ask(&format!("app:{version}"));
+        let is_back = |events: &[Value]| events.iter().any(|event| event["event"] == "rolling_back");
+        site.until(&id, "the release to be watched", |events| {
+            (outcome == "succeeded" || is_back(events)) && has_begun(events, "await_healthy")
+        });
+        // An operator whose terminal is closed in the middle.
+        let up = site.engine.docker(&["compose", "up", "--detach", "--force-recreate"]).dir(&site.project_directory());
+        let up = up.start(&site.directory.join("up.log"));
+        eventually(PATIENCE, "compose to replace the container", || (containers(&site).len() == 2).then_some(()));
+        assert!(site.kill_compose() > 0);
+        drop(up);
+        let deployment = site.outcome(&id);
+        assert_eq!(deployment["status"], outcome, "{deployment}");
+        only_runs(&site, if outcome == "succeeded" { &v2 } else { &v1 });
+    });
+}
+
+#[test]
+fn a_name_that_somebody_else_moves_while_the_release_is_watched_is_pinned_again() {
+    for_each(&["tag", "rmi"], |how| {
+        let mut site = Site::with(WEB);
+        site.publish("app:v1", &Image::web("v1"));
+        let v2 = site.publish("app:v2", &Image::web("v2"));
+        let other = site.publish("app:other", &Image::web("other"));
+        site.start();
+        site.deploy("app:v1").succeeded();
+        site.project(&["app"], SETTLES);
+        site.reload();
+        site.fetch("app:other", &other);
+        let (live, other) = (site.full("app:live"), site.full("app:other"));
+        let moves: &[&str] = if how == "tag" { &["tag", &other, &live] } else { &["rmi", "--force", &live] };
+        let id = site.ask("app:v2");
+        site.until(&id, "the release to be watched", |events| has_begun(events, "await_healthy"));
+        site.engine.docker(moves).text();
+        let deployment = site.outcome(&id);
+        assert_eq!(deployment["status"], "succeeded", "{deployment}");
+        site.has(&v2);
+
+        // Afterwards nobody watches, and the status says so.
+        let status = || site.command(&["status", &site.name]).stdout;
+        assert!(!status().contains("does not mean"), "{}", status());
+        site.engine.docker(moves).text();
+        let told = format!("{live} does not mean what runs");
+        assert!(status().contains(&told) && status().contains(&format!("deploy {}", site.name)), "{}", status());
     });
 }
 

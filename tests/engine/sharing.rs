@@ -93,7 +93,7 @@ fn check_tells_who_else_runs_from_a_name_that_is_pinned() {
 }
 
 #[test]
-fn containers_from_this_directory_under_another_name_are_told_by_check_and_plan() {
+fn nothing_is_started_a_second_time_under_another_name_of_the_compose_project() {
     let mut site = Site::new();
     let v1 = site.publish("app:v1", &Image::web("v1"));
     site.bring_up_by_hand("app:live", &v1);
@@ -104,14 +104,19 @@ fn containers_from_this_directory_under_another_name_are_told_by_check_and_plan(
 
     site.project(&["app"], "[projects.{name}.compose]\ndirectory = \"{dir}/current\"\n");
     site.start();
-    says(&site.command(&["check"]).stdout);
-    let image = site.full("app:v1");
-    says(&site.command(&["plan", &name, &image]).stdout);
+    let refused = |site: &Site| {
+        let check = site.command(&["check"]);
+        assert_eq!(check.code, 10, "{}", check.stdout);
+        says(&check.stdout);
+        says(&site.command(&["plan", &name, &site.full("app:v1")]).stderr);
+        says(&site.deploy("app:v1").failed("abandoned"));
+    };
+    refused(&site);
 
     // The mend works: what runs is found again.
     site.project(&["app"], "[projects.{name}.compose]\ndirectory = \"{dir}/current\"\nproject_name = \"{name}\"\n");
     site.reload();
-    let plan = site.command(&["plan", &name, &image]).stdout;
+    let plan = site.command(&["plan", &name, &site.full("app:v1")]).stdout;
     assert!(!plan.contains("warning") && plan.contains(&v1.digest[7..19]), "{plan}");
 
     // The same after the top-level name has changed.
@@ -120,7 +125,7 @@ fn containers_from_this_directory_under_another_name_are_told_by_check_and_plan(
     fs::write(&compose, format!("name: renamed-{name}\n{text}")).unwrap();
     site.project(&["app"], "");
     site.reload();
-    says(&site.command(&["check"]).stdout);
+    refused(&site);
 }
 
 #[test]

@@ -475,6 +475,7 @@ impl Host for World {
                 digest: running.digest.to_string(),
                 state: if running.works { "healthy" } else { "unhealthy" }.to_owned(),
                 works: Some(running.works),
+                pinned: None,
             })
             .collect())
     }

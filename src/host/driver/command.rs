@@ -86,7 +86,12 @@ impl Driver for CommandDriver<'_> {
         run(back.unwrap_or(&self.commands.run), &told(lease, change), &self.context(lease, narrator)).await
     }
 
-    async fn await_healthy(&self, _services: &[String], expected: &[Expected]) -> Result<(), HostError> {
+    async fn await_healthy(
+        &self,
+        _services: &[String],
+        expected: &[Expected],
+        _narrator: &Narrator,
+    ) -> Result<(), HostError> {
         // Without a probe its exit code was the proof, and there is nothing to look at besides.
         if self.spec.health.probe.is_some() {
             let watch = Watch { subject: Nothing, health: &self.spec.health, directory: self.directory() };
@@ -128,6 +133,7 @@ impl Driver for CommandDriver<'_> {
                     digest: image.digest.unwrap_or(image.id).to_string(),
                     state: "pinned".to_owned(),
                     works: None,
+                    pinned: None,
                 });
             }
         }

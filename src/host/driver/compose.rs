@@ -22,13 +22,16 @@ use crate::host::select::{candidates, place, select, uses};
 use crate::host::survey::Finding;
 use crate::host::watch::Watch;
 use crate::host::{
-    HostError, Narrator, dependencies, impostors, pins, ports, resources, restart, snapshot, surroundings, survey,
+    HostError, Narrator, dependencies, impostors, leftovers, pins, ports, resources, restart, snapshot, surroundings,
+    survey,
 };
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};
 
 /// How many times `docker compose config` runs at once.
 const READING: usize = 4;
+/// How often a release is put into service again that somebody else began to replace while it was watched.
+const AGAIN: u32 = 2;
 
 /// What Compose made of each project's files when it was asked last: asking costs a process each time.
 #[derive(Debug)]
@@ -87,12 +90,61 @@ impl ComposeDriver<'_> {
         }
     }
 
+    async fn put_into_service(
+        &self,
+        model: &Model,
+        services: &[String],
+        back: bool,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let limit = if back { self.spec.time_back() } else { self.spec.timeout };
+        let apply = Apply {
+            engine: self.engine,
+            compose: &self.command,
+            vault: self.vault,
+            runs: self.runs,
+            project: &self.spec.name,
+            limit,
+            back,
+            narrator,
+        };
+        apply.services(model, services).await?;
+        restart::followers(self.engine, model, services, limit, narrator).await
+    }
+
+    /// Pins once more what somebody else has given another meaning while it was watched: what is proven is what the next
+    /// `docker compose up`, or a reboot, starts.
+    async fn pin_again(&self, expected: &[Expected], narrator: &Narrator) -> Result<(), HostError> {
+        let references = |model: &Model| candidates(model, self.compose);
+        let references = match self.memory.recall(&self.spec.name, self.compose, references) {
+            Some(references) => references,
+            None => references(&self.model().await?),
+        };
+        for Expected { service, image } in expected {
+            let Some((_, reference)) = references.iter().find(|(name, _)| name == service) else { continue };
+            if !pins::holds(self.engine, reference, image).await? {
+                narrator.say(&format!("{reference} means something else now: pinning it to {image} again"));
+                pins::pin(self.engine, reference, image).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// That the project runs under another name of the Compose project than it would be deployed under.
+    async fn other_name(&self, project: &str) -> Result<Option<String>, HostError> {
+        surroundings::other_name(self.engine, project, working_directory(self.compose)).await
+    }
+
     /// Why Compose could not put `services` into service here, with what to do about it.
     async fn obstacles(&self, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
         let mut obstacles = impostors::find(self.engine, &model.name).await?;
         obstacles.extend(resources::troubles(self.engine, model, services).await?);
         obstacles.extend(ports::taken(self.engine, model, services).await?);
         obstacles.extend(dependencies::paused(model, &self.engine.containers(&model.name).await?, services));
+        // Where the configuration chooses the name, it says which of several projects of one directory is meant.
+        if self.compose.project_name.is_none() {
+            obstacles.extend(self.other_name(&model.name).await?);
+        }
         Ok(obstacles)
     }
 
@@ -158,25 +210,28 @@ impl Driver for ComposeDriver<'_> {
         change: &Change,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
-        let model = self.model().await?;
-        let apply = Apply {
-            engine: self.engine,
-            compose: &self.command,
-            vault: self.vault,
-            runs: self.runs,
-            project: &self.spec.name,
-            limit: if change.back { self.spec.time_back() } else { self.spec.timeout },
-            back: change.back,
-            narrator,
-        };
-        let limit = apply.limit;
-        apply.services(&model, services).await?;
-        restart::followers(self.engine, &model, services, limit, narrator).await
+        self.put_into_service(&self.model().await?, services, change.back, narrator).await
     }
 
-    async fn await_healthy(&self, services: &[String], expected: &[Expected]) -> Result<(), HostError> {
-        let containers = Containers::new(self.engine, self.project().await?, services, expected);
-        Watch { subject: containers, health: &self.spec.health, directory: self.directory() }.until_healthy().await
+    async fn await_healthy(
+        &self,
+        services: &[String],
+        expected: &[Expected],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let mut again = 0..AGAIN;
+        loop {
+            let containers = Containers::new(self.engine, self.project().await?, services, expected);
+            let watch = Watch { subject: containers, health: &self.spec.health, directory: self.directory() };
+            let Err(error) = watch.until_healthy().await else { break };
+            let model = self.model().await?;
+            if !leftovers::are_there(self.engine, &model, services).await? || again.next().is_none() {
+                return Err(error);
+            }
+            narrator.say(&format!("{error}: somebody else began to replace it; putting it into service again"));
+            self.put_into_service(&model, services, false, narrator).await?;
+        }
+        self.pin_again(expected, narrator).await
     }
 
     async fn withdraw(
@@ -205,9 +260,10 @@ impl Driver for ComposeDriver<'_> {
     }
 
     async fn warnings(&self) -> Result<Vec<String>, HostError> {
-        let project = self.project().await?;
-        let found = surroundings::other_name(self.engine, &project, working_directory(self.compose)).await?;
-        Ok(found.into_iter().collect())
+        match &self.compose.project_name {
+            Some(project) => Ok(self.other_name(project).await?.into_iter().collect()),
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn survey(&self) -> Vec<Finding> {

@@ -163,7 +163,12 @@ impl Driver for SystemdDriver<'_> {
         Ok(())
     }
 
-    async fn await_healthy(&self, services: &[String], expected: &[Expected]) -> Result<(), HostError> {
+    async fn await_healthy(
+        &self,
+        services: &[String],
+        expected: &[Expected],
+        _narrator: &Narrator,
+    ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         let units = Units {
             bus: &bus,
@@ -217,6 +222,7 @@ impl Driver for SystemdDriver<'_> {
                     digest: image.digest.unwrap_or(image.id).to_string(),
                     state: facts.state_words(),
                     works: Some(facts.works()),
+                    pinned: None,
                 });
             }
         }
