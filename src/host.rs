@@ -16,6 +16,7 @@ mod dependencies;
 mod docker;
 mod driver;
 mod exec;
+mod ghosts;
 mod health;
 mod hints;
 mod impostors;

@@ -125,7 +125,10 @@ pub enum SubmitError {
     #[error("the same was sent before with a query that asked for no deployment, and is used up")]
     UsedUp,
     /// A newer sequence was accepted already.
-    #[error("sequence {newest} was accepted before, which is newer")]
+    #[error(
+        "sequence {newest} was accepted before, which is newer; where that one was a mistake, an operator on the host \
+         sets another: windlass deploy PROJECT IMAGE --sequence NUMBER"
+    )]
     Stale {
         /// The newest accepted.
         newest: u64,

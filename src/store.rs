@@ -163,7 +163,7 @@ mod tests {
 
     pub(super) fn request(project: &str, repetition: Repetition) -> DeployRequest {
         let wanted = Wanted::Images(vec!["r.io/api:v2".parse().unwrap()]);
-        let requested_by = RequestedBy::default();
+        let requested_by = RequestedBy { key: Some("ci".parse().unwrap()), ..RequestedBy::default() };
         DeployRequest {
             project: project.parse().unwrap(),
             wanted,

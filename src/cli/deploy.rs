@@ -27,7 +27,8 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) what: What,
-    /// A number that grows with each build: one lower than the newest accepted is refused
+    /// A number that grows with each build: one lower than the newest accepted is refused, unless an operator on the
+    /// host sends it
     #[arg(long, value_name = "NUMBER")]
     sequence: Option<u64>,
     /// The commit that was built

@@ -13,7 +13,7 @@ use super::docker::Engine;
 use super::leftovers;
 use super::runs::Runs;
 use super::watch::{LOG_LINES, WITNESSES};
-use super::{HostError, Narrator, pins};
+use super::{HostError, Narrator, ghosts, pins};
 use crate::deploy::event::Evidence;
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName};
@@ -253,6 +253,10 @@ impl Apply<'_> {
 
     /// What Compose says when a container does not come up is seldom why. The container knows.
     async fn explain(&self, error: HostError, model: &Model, services: &[String]) -> HostError {
+        let ghosts = ghosts::find(self.engine, &model.name).await.unwrap_or_default();
+        if let Some(reason) = ghosts.into_iter().next() {
+            return HostError::Compose { command: "up", reason };
+        }
         let containers = match self.engine.containers_of(&model.name, services).await {
             Ok(containers) => containers,
             // Then that is why.

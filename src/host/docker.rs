@@ -279,6 +279,7 @@ mod tests {
 
     use super::*;
     use crate::deploy::plan::Source;
+    use crate::host::ghosts;
     use crate::host::record::Memory;
     use crate::model::{Digest, ImageReference};
 
@@ -325,6 +326,8 @@ mod tests {
         speaks: Cell<(u32, u32)>,
         /// How often it stumbles over an image that nobody asked for.
         stumbles: Cell<u32>,
+        /// Whether it lists a container that it does not have.
+        is_haunted: Cell<bool>,
         asked: RefCell<Vec<String>>,
     }
 
@@ -333,7 +336,16 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let engine = Engine::new(format!("tcp://{}", listener.local_addr().unwrap()), Clock::system(), record());
             let speaks = Cell::new((12, 41));
-            (Self { listener, speaks, stumbles: Cell::default(), asked: RefCell::default() }, engine)
+            (
+                Self {
+                    listener,
+                    speaks,
+                    stumbles: Cell::default(),
+                    is_haunted: Cell::default(),
+                    asked: RefCell::default(),
+                },
+                engine,
+            )
         }
 
         async fn serve(&self) {
@@ -386,7 +398,13 @@ mod tests {
                     ("201 Created", r#"{"Id":"c1","Warnings":[]}"#.to_owned())
                 }
                 Some(_) if path.contains("/tag?") => ("201 Created", String::new()),
-                Some(_) if path.contains("/containers/") => ("200 OK", "[]".to_owned()),
+                Some(_) if path.contains("/containers/json") && self.is_haunted.get() => {
+                    ("200 OK", r#"[{"Id":"e78ad49f4fcc00"}]"#.to_owned())
+                }
+                Some(_) if path.contains("/containers/json") => ("200 OK", "[]".to_owned()),
+                Some(_) if path.contains("/containers/") => {
+                    ("404 Not Found", r#"{"message":"No such container"}"#.to_owned())
+                }
                 Some(_) => {
                     let (id, digest) = (Digest::of(b"image"), Digest::of(b"manifest"));
                     ("200 OK", format!(r#"{{"Id":"{id}","RepoDigests":["r.io/shop@{digest}"]}}"#))
@@ -429,6 +447,21 @@ mod tests {
             replaceable.speaks.set((12, 40));
             let too_old = engine.image("r.io/shop:1").await.unwrap_err().to_string();
             assert!(too_old.contains("update to Docker 20.10 or newer"), "{too_old}");
+        };
+        tokio::select! {
+            () = replaceable.serve() => {}
+            () = work => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_container_that_is_listed_and_does_not_exist_is_named_with_the_fix() {
+        let (replaceable, engine) = Replaceable::begin().await;
+        let work = async {
+            assert!(ghosts::find(&engine, "shop").await.unwrap().is_empty());
+            replaceable.is_haunted.set(true);
+            let found = ghosts::find(&engine, "shop").await.unwrap();
+            assert!(found[0].contains("e78ad49f4fcc of") && found[0].contains("restart the engine"), "{found:?}");
         };
         tokio::select! {
             () = replaceable.serve() => {}

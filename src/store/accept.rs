@@ -139,7 +139,15 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
 
 fn stale(connection: &Connection, request: &DeployRequest) -> Result<Option<Acceptance>, StoreError> {
     let Some(sequence) = request.sequence else { return Ok(None) };
-    Ok(advance(connection, &request.project, sequence)?.map(|newest| Acceptance::Stale { newest }))
+    let newest = newest_sequence(connection, &request.project)?;
+    // An operator's number counts from then on, lower or not: so a mistaken one is corrected.
+    let is_operator = request.requested_by.key.is_none();
+    match newest {
+        Some(newest) if newest > sequence && !is_operator => return Ok(Some(Acceptance::Stale { newest })),
+        Some(newest) if newest == sequence => {}
+        _ => take_sequence(connection, &request.project, sequence)?,
+    }
+    Ok(None)
 }
 
 /// What a delivery is known by.
@@ -226,21 +234,17 @@ fn used_up(connection: &Connection, project: &ProjectName, key: &Key<'_>, now: T
     Ok(())
 }
 
-/// Takes a sequence number as the project's latest. If a later one was accepted before, that one is given back.
-fn advance(connection: &Connection, project: &ProjectName, sequence: u64) -> Result<Option<u64>, StoreError> {
-    const NEWEST: &str = "SELECT newest FROM sequences WHERE project = ?";
-    const TAKE: &str = "INSERT OR REPLACE INTO sequences (project, newest) VALUES (?, ?)";
-    // SQLite's integers are signed; the larger half of ours is negative there, and compared only here.
-    let mut statement = connection.prepare_cached(NEWEST)?;
-    let newest = statement.query_row([project.as_str()], |row| row.get(0)).optional()?.map(i64::cast_unsigned);
-    match newest {
-        Some(newest) if newest > sequence => return Ok(Some(newest)),
-        Some(newest) if newest == sequence => {}
-        _ => {
-            connection.prepare_cached(TAKE)?.execute(params![project.as_str(), sequence.cast_signed()])?;
-        }
-    }
-    Ok(None)
+/// The newest sequence number of the project. SQLite's integers are signed; the larger half of ours is negative there.
+fn newest_sequence(connection: &Connection, project: &ProjectName) -> Result<Option<u64>, StoreError> {
+    const SQL: &str = "SELECT newest FROM sequences WHERE project = ?";
+    let mut statement = connection.prepare_cached(SQL)?;
+    Ok(statement.query_row([project.as_str()], |row| row.get(0)).optional()?.map(i64::cast_unsigned))
+}
+
+fn take_sequence(connection: &Connection, project: &ProjectName, sequence: u64) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT OR REPLACE INTO sequences (project, newest) VALUES (?, ?)";
+    connection.prepare_cached(SQL)?.execute(params![project.as_str(), sequence.cast_signed()])?;
+    Ok(())
 }
 
 fn create(connection: &Connection, now: Timestamp, request: &DeployRequest) -> Result<Deployment, StoreError> {
@@ -297,6 +301,7 @@ mod tests {
 
     use super::super::tests::{DAY, Desk, delivery, delivery_of, request};
     use super::*;
+    use crate::deploy::event::RequestedBy;
     use crate::model::Digest;
 
     fn body(text: &str) -> Repetition {
@@ -455,6 +460,16 @@ mod tests {
             assert_eq!(newest, stale, "{project} {sequence}");
         }
         desk.new_one("shop").await;
+    }
+
+    #[tokio::test]
+    async fn an_operators_sequence_counts_though_it_is_lower() {
+        let desk = Desk::new();
+        new(desk.accept(sequenced("shop", u64::MAX)).await);
+        let operator = DeployRequest { requested_by: RequestedBy::default(), ..sequenced("shop", 5) };
+        new(desk.accept(operator).await);
+        assert_eq!(desk.accept(sequenced("shop", 4)).await, Acceptance::Stale { newest: 5 });
+        new(desk.accept(sequenced("shop", 6)).await);
     }
 
     #[tokio::test]

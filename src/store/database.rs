@@ -130,6 +130,8 @@ fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use tempfile::TempDir;
+
     use super::super::tests::{Desk, delivery, request};
     use super::super::{Acceptance, Store};
     use super::*;
@@ -222,13 +224,12 @@ mod tests {
     }
 
     /// What a power cut would leave: the database as it was, and so much of the log as had been written.
-    fn cut_off(desk: &Desk, log: &[u8]) -> Store {
-        let elsewhere = tempfile::tempdir().unwrap().keep();
-        std::fs::copy(desk.directory.path().join(FILE), elsewhere.join(FILE)).unwrap();
-        std::fs::write(elsewhere.join("windlass.db-wal"), log).unwrap();
-        let store = Store::open(&elsewhere, Clock::system()).unwrap();
-        std::fs::remove_dir_all(elsewhere).unwrap();
-        store
+    fn cut_off(desk: &Desk, log: &[u8]) -> (TempDir, Store) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::copy(desk.directory.path().join(FILE), elsewhere.path().join(FILE)).unwrap();
+        std::fs::write(elsewhere.path().join("windlass.db-wal"), log).unwrap();
+        let store = Store::open(elsewhere.path(), Clock::system()).unwrap();
+        (elsewhere, store)
     }
 
     #[tokio::test]
@@ -246,7 +247,7 @@ mod tests {
             let mut log = whole[..cut].to_vec();
             // The disk may hold anything where the last write did not get to.
             log.extend_from_slice(&[0xa5; 3000]);
-            let store = cut_off(&desk, &log);
+            let (_elsewhere, store) = cut_off(&desk, &log);
             let there = store.unfinished().await.unwrap();
             let durable = answered.iter().filter(|(_, end)| *end <= u64::try_from(cut).unwrap()).count();
             assert!(there.len() >= durable, "{} of {durable} after {cut} bytes", there.len());

@@ -24,6 +24,12 @@ pub enum StoreError {
     /// The disk is full, read-only, failing, or the file is held by somebody else. It may pass.
     #[error("the state database cannot be written or read just now")]
     Full(#[source] Arc<rusqlite::Error>),
+    /// Somebody has taken the file away from under a windlass that uses it. It passes with the next start.
+    #[error("{} was removed or replaced while windlass uses it: restart windlass", path.display())]
+    Moved {
+        /// The database file.
+        path: PathBuf,
+    },
     /// What is in the file is not what was written there.
     #[error("the state database is damaged; restore it from a backup, or move it away to begin anew")]
     Corrupt(#[source] Arc<rusqlite::Error>),
@@ -73,7 +79,7 @@ impl StoreError {
     /// Whether it is for want of room or access, so that the same may well succeed once somebody has made some.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        matches!(self, Self::Full(_))
+        matches!(self, Self::Full(_) | Self::Moved { .. })
     }
 
     pub(super) fn system(operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {

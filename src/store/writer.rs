@@ -5,6 +5,8 @@
 //! to go ahead with the first few would make all the others wait for two commits.
 //! Each job runs inside a savepoint of its own: one that fails takes nothing back but itself.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,7 @@ impl Writer {
         bell: watch::Sender<i64>,
         mut upkeep: Upkeep,
     ) -> Result<Self, StoreError> {
+        let place = Place::of(&connection)?;
         let serve = move |jobs: Receiver<Job>| {
             let (mut expected, mut commit, mut put_off) = (1, Duration::ZERO, 0);
             loop {
@@ -71,7 +74,7 @@ impl Writer {
                 };
                 let until = Instant::now() + commit.min(PATIENCE);
                 let mut batch = Batch { first: Some(first), queue: &jobs, taken: 0, expected, until };
-                commit = commit_together(&connection, &bell, &mut batch);
+                commit = commit_together(&connection, &place, &bell, &mut batch);
                 expected = batch.taken;
             }
         };
@@ -128,12 +131,13 @@ impl Iterator for Batch<'_> {
 /// Does all jobs in one transaction, and answers when it is on disk. Gives the time that the commit itself took.
 fn commit_together(
     connection: &Connection,
+    place: &Place,
     bell: &watch::Sender<i64>,
     jobs: &mut impl Iterator<Item = Job>,
 ) -> Duration {
     let mut written: Vec<Answer> = Vec::new();
     for job in jobs {
-        let Ran { failure, answer } = job(begin(connection).map(|()| connection));
+        let Ran { failure, answer } = job(place.is_there().and_then(|()| begin(connection)).map(|()| connection));
         let Some(failure) = failure.or_else(|| run(connection, "RELEASE job").err()) else {
             written.push(answer);
             continue;
@@ -157,6 +161,26 @@ fn commit_together(
         answer(committed.clone());
     }
     took
+}
+
+/// Where the database was opened. What is written to a file that was removed or replaced since is lost with the process.
+struct Place {
+    path: PathBuf,
+    /// Device and inode.
+    file: (u64, u64),
+}
+
+impl Place {
+    fn of(connection: &Connection) -> Result<Self, StoreError> {
+        let path = PathBuf::from(connection.path().unwrap_or_default());
+        let file = std::fs::metadata(&path).map_err(StoreError::system("look at the state database"))?;
+        Ok(Self { path, file: (file.dev(), file.ino()) })
+    }
+
+    fn is_there(&self) -> Result<(), StoreError> {
+        let found = std::fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.file);
+        if found { Ok(()) } else { Err(StoreError::Moved { path: self.path.clone() }) }
+    }
 }
 
 fn begin(connection: &Connection) -> Result<(), StoreError> {
@@ -223,6 +247,21 @@ mod tests {
         let rest = join_all(works.into_iter().map(|work| store.0.writer.write(work)));
         let sign = async move { drop(queued) };
         futures_util::future::join3(first, rest, sign).await.1
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_to_a_database_that_was_taken_away() {
+        let desk = Desk::new();
+        desk.new_one("shop").await;
+        let (path, aside) = (desk.directory.path().join("windlass.db"), desk.directory.path().join("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        let refused = || async { desk.store.accept(request("shop", Repetition::Never)).await.unwrap_err() };
+        assert!(matches!(refused().await, StoreError::Moved { .. }));
+        std::fs::copy(&aside, &path).unwrap();
+        let error = refused().await;
+        assert!(error.is_full() && error.to_string().ends_with("restart windlass"), "{error}");
+        std::fs::rename(&aside, &path).unwrap();
+        desk.new_one("shop").await;
     }
 
     fn note(project: &'static str, then: Result<(), &'static str>) -> Work {

@@ -152,6 +152,20 @@ async fn an_older_sequence_is_stale() {
     assert_eq!(problem(&stale), is(409, "stale"));
     assert!(stale.json()["detail"].as_str().unwrap().contains("10"));
     assert_eq!(numbered("c", 10).await.status, 200);
+
+    // A mistake shuts nobody out for good.
+    assert_eq!(numbered("d", u64::MAX).await.status, 200);
+    let stale = numbered("e", 11).await;
+    assert!(
+        stale.json()["detail"].as_str().unwrap().contains("windlass deploy PROJECT IMAGE --sequence"),
+        "{}",
+        stale.text
+    );
+    let deploy = operator(&home).post("http://localhost/v1/projects/shop/deploy?wait=20s");
+    let body = json!({ "image": "r.io/shop:v1", "sequence": 11 }).to_string();
+    assert_eq!(send(deploy.header("content-type", "application/json").body(body)).await.status, 200);
+    assert_eq!(problem(&numbered("f", 10).await), is(409, "stale"));
+    assert_eq!(numbered("g", 12).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,14 @@ impl Engine {
         self.look_at(impostors.iter()).await
     }
 
+    /// The ids of containers that are listed as the Compose project's, and do not exist.
+    pub(crate) async fn ghosts(&self, project: &str) -> Result<Vec<String>, HostError> {
+        let listed = self.list(&[("label", &[format!("{PROJECT}={project}")])]).await?;
+        let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
+        let absent = looked_at.into_iter().zip(listed).filter(|(found, _)| found.is_none());
+        Ok(absent.map(|(_, container)| container.id).collect())
+    }
+
     /// Each Compose project that has containers, with the directory that they are from. As their labels say it, which is
     /// a hint.
     pub(crate) async fn compose_directories(&self) -> Result<BTreeSet<(String, String)>, HostError> {

@@ -22,8 +22,8 @@ use crate::host::select::{candidates, place, select, uses};
 use crate::host::survey::Finding;
 use crate::host::watch::Watch;
 use crate::host::{
-    HostError, Narrator, dependencies, impostors, leftovers, pins, ports, resources, restart, snapshot, surroundings,
-    survey,
+    HostError, Narrator, dependencies, ghosts, impostors, leftovers, pins, ports, resources, restart, snapshot,
+    surroundings, survey,
 };
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};
@@ -138,6 +138,7 @@ impl ComposeDriver<'_> {
     /// Why Compose could not put `services` into service here, with what to do about it.
     async fn obstacles(&self, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
         let mut obstacles = impostors::find(self.engine, &model.name).await?;
+        obstacles.extend(ghosts::find(self.engine, &model.name).await?);
         obstacles.extend(resources::troubles(self.engine, model, services).await?);
         obstacles.extend(ports::taken(self.engine, model, services).await?);
         obstacles.extend(dependencies::paused(model, &self.engine.containers(&model.name).await?, services));
