@@ -18,6 +18,7 @@ mod flow;
 mod handover;
 mod hook;
 mod house;
+mod journals;
 mod lifecycle;
 mod operators;
 mod raw;

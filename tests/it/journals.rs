@@ -1,0 +1,69 @@
+//! States that earlier versions have written: they are read, and their journals replay, for ever.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use windlass::deploy::event::Event;
+use windlass::deploy::status::Status;
+use windlass::model::{Clock, Timestamp};
+use windlass::store::{Deployment, Filter, Store};
+
+/// Opens a recorded state a minute after it was recorded.
+fn open(recorded: &str) -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let sql = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/journals").join(recorded);
+    let database = Connection::open(directory.path().join("windlass.db")).unwrap();
+    database.execute_batch(&fs::read_to_string(sql).unwrap()).unwrap();
+    let last: i64 = database.query_row("SELECT max(at) FROM journal", [], |row| row.get(0)).unwrap();
+    database.close().unwrap();
+    let store = Store::open(directory.path(), Clock::new(move || Timestamp::from_millis(last + 60_000))).unwrap();
+    (directory, store)
+}
+
+/// What follows from a deployment's events, as they are read now.
+async fn replayed(store: &Store, deployment: &Deployment) -> Status {
+    let entries = store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+    let (first, others) = entries.split_first().unwrap();
+    let mut status = Status::begin(&first.event).unwrap();
+    for entry in others {
+        let text = format!("{:?}", entry.event);
+        assert!(!matches!(&entry.event, Event::Noted { text } if text.contains("cannot be read")), "{text}");
+        status.apply(&entry.event).unwrap_or_else(|error| panic!("{error}: {text}"));
+    }
+    status
+}
+
+#[tokio::test]
+async fn a_state_of_format_3_is_read_and_each_of_its_journals_replays() {
+    let (_directory, store) = open("format-3.sql");
+    let mut deployments = store.deployments(&Filter { limit: 100, ..Filter::default() }).await.unwrap();
+    deployments.reverse();
+    let mut told = Vec::new();
+    for deployment in &deployments {
+        let status = replayed(&store, deployment).await;
+        assert_eq!(status, deployment.status, "{}", deployment.id);
+        let steps = status.course.as_ref().map_or(0, |course| course.plan.steps.len());
+        let resumed = if status.resumed > 0 { ", resumed" } else { "" };
+        let back = status.rollback.as_ref().map_or("", |_| ", back by command");
+        told.push(format!("{} {}, {steps} steps{resumed}{back}", deployment.project, status.state.as_str()));
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    shop succeeded, 5 steps
+    shop succeeded, 5 steps
+    shop rolled_back, 5 steps
+    shop abandoned, 0 steps
+    shop succeeded, 5 steps, back by command
+    site succeeded, 6 steps
+    site succeeded, 6 steps
+    shop succeeded, 5 steps
+    shop succeeded, 5 steps, resumed
+    shop superseded, 0 steps
+    shop succeeded, 5 steps
+    fail rolled_back, 5 steps
+    fail rollback_failed, 5 steps
+    shop cancelled, 5 steps
+    ");
+    let frozen = store.frozen(&"site".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(frozen.reason.as_deref(), Some("moving the database"));
+}
