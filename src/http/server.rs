@@ -323,6 +323,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_that_proves_nothing_ends_with_its_first_answer_after_a_minute() {
+        let places = Places::new(64);
+        let ends = |place: Place, age| {
+            let begun = Instant::now().checked_sub(age).unwrap();
+            let tenure = Tenure { places: places.clone(), place: Arc::new(place), begun, asked: AtomicU32::new(0) };
+            tenure.ends()
+        };
+        let enter = || places.enter(Some([192, 0, 2, 1].into()));
+        assert!(!ends(enter().await, limits::UNPROVEN_AGE / 2));
+        assert!(ends(enter().await, limits::UNPROVEN_AGE));
+        let proven = enter().await;
+        proven.prove("shop/ci");
+        assert!(!ends(proven, limits::UNPROVEN_AGE));
+    }
+
+    #[tokio::test]
     async fn when_it_stops_idle_connections_end_and_answers_under_way_are_finished() {
         let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (has_asked, may_answer) = (Arc::clone(&asked), Arc::clone(&answer));
