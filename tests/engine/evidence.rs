@@ -84,14 +84,20 @@ fn no_container_is_removed_for_what_its_labels_or_its_name_say() {
     let start = |name: &str| docker(&site, &["run", "--detach", "--network", "none", "--name", name, &image]);
     let running =
         [start(&format!("{}-foreign", site.name)), start(&format!("windlass-keep-{}-0123456789ab-012345", site.name))];
-    let created = docker(&site, &["create", "--name", &format!("{}-created", site.name), &image]);
+    let create = |name: &str| docker(&site, &["create", "--name", name, &image]);
+    let created = [
+        create(&format!("{}-created", site.name)),
+        create(&format!("windlass-keep-{}-123456789abc-123456", site.name)),
+    ];
     let before = running.each_ref().map(|id| site.engine.inspect(id));
     for release in ["v2", "v1", "v2"] {
         site.deploy(&format!("app:{release}")).succeeded();
     }
     site.has(&v2);
     assert_eq!(running.each_ref().map(|id| site.engine.inspect(id)), before);
-    assert_eq!(site.engine.inspect(&created).state, "created");
+    for id in &created {
+        assert_eq!(site.engine.inspect(id).state, "created");
+    }
     assert!(!site.engine.digests(&image).is_empty(), "the foreign image is gone");
 }
 
@@ -152,6 +158,9 @@ fn what_was_pulled_is_known_although_the_engine_has_forgotten_its_digest() {
     site.forget("app", &v1);
     let rollback = site.command(&["rollback", &site.name]);
     assert_eq!(rollback.code, 0, "{}{}", rollback.stdout, rollback.stderr);
+    // The engine can bring it back from what it keeps of earlier pulls, and need not be asked to.
+    let told = said(&site);
+    assert!(told.contains("it is here already"), "{told}");
     let here = docker(&site, &["image", "inspect", "--format", "{{.Id}}", &site.full("elsewhere:1")]);
     assert_eq!(site.container("web").unwrap().image, here);
 }
