@@ -242,6 +242,8 @@ mod tests {
         assert_eq!(lost(&all), [0_usize; 0]);
         all.push(enter(&places, "192.0.2.8"));
         assert_eq!(lost(&all), [1]);
+        all[1].prove("blog/ci");
+        assert!(!all[1].is_kept(), "it is being closed");
         all.push(enter(&places, "192.0.2.9"));
         assert_eq!(lost(&all), [1, 2]);
         drop(all.remove(0));
@@ -315,6 +317,9 @@ mod tests {
         assert!(one.is_kept() && two.is_kept());
         drop(one);
         assert!(third.await.is_kept());
+        drop(two);
+        let others: Vec<Place> = (0..2).map(|n| enter(&places, &format!("192.0.2.{n}"))).collect();
+        assert_eq!(lost(&others), [0_usize; 0], "they have left their places");
     }
 
     #[test]
