@@ -159,6 +159,10 @@ mod tests {
             r#"{"name":"shop","services":{"a":{"image":"ghcr.io/acme/api:1"},"b":{"image":"ghcr.io/acme/web"}}}"#;
         compose.services.clear();
         assert_eq!(of_model(&model(good), &compose, &spec), []);
+        let past_the_pin = good.replace("api:1\"", "api:1\",\"pull_policy\":\"always\"");
+        let findings = of_model(&model(&past_the_pin), &compose, &spec);
+        let [hint] = &findings[..] else { panic!("{findings:?}") };
+        assert!(hint.severity == Severity::Warning && hint.what.contains("pull_policy: always"), "{hint:?}");
     }
 
     #[test]
