@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use windlass::auth::Scheme;
@@ -63,7 +64,11 @@ async fn a_wait_holds_the_answer_until_the_outcome_and_no_longer_than_was_said()
     let home = Home::with_shop();
     let (_daemon, caller) = shop(&home);
     home.world.state().hold_health = true;
-    let early = send(caller.hook("one", "?wait=3s", image("v1"))).await;
+    caller.ask("one", "r.io/shop:v1").await;
+    home.world.until("v1 to be applied", |state| !state.running.is_empty()).await;
+    let (begun, wait) = (Instant::now(), Duration::from_secs(1));
+    let early = send(caller.hook("one", "?wait=1s", image("v1"))).await;
+    assert!(begun.elapsed() >= wait, "it was not waited for: {}", early.text);
     assert_eq!((early.status, early.json()["status"].as_str()), (202, Some("running")), "{}", early.text);
     assert_eq!(early.json()["phase"], "verifying");
     assert!(early.headers.contains_key("location"));
