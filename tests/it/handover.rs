@@ -35,7 +35,7 @@ async fn who_comes_while_windlass_is_restarted_is_answered_by_the_next_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_hook_is_lost_or_refused_in_a_crowd_of_hooks_while_windlass_is_restarted_again_and_again() {
     let home = Home::with_shop();
-    home.configure("[limits]\nqueue = 10000");
+    home.configure("[limits]\nqueue = 10000\nhooks_per_minute = 100000");
     let (_held, hand_over) = socket();
     let mut daemon = home.start_on(hand_over());
     let enough = Arc::new(AtomicBool::new(false));

@@ -55,7 +55,9 @@ pub fn with_project() -> Host {
     let host = installed();
     host.shop();
     host.publish("app:v1", &Image::web("v1"));
-    host.reload();
+    // The limits are those of its start.
+    host.systemctl(&["restart", "windlass.service"]);
+    host.await_ready();
     host.hook(&["app:v1"]).query("wait=2m").send().succeeded();
     host
 }
