@@ -2,12 +2,11 @@
 //! one can take its place.
 
 use std::fs;
-use std::time::Duration;
 
 use crate::crashes::{gated, has_begun, open_gate, registry_behind_a_door};
 use crate::engine::PrivateEngine;
 use crate::image::Image;
-use crate::program::Program;
+use crate::program::{PATIENCE, Program, eventually};
 use crate::registry::Published;
 use crate::site::Site;
 
@@ -235,7 +234,9 @@ fn a_disk_that_is_full_in_the_middle_holds_the_deployment_up_until_there_is_room
     disk.fill();
     open_gate(&site, "v1");
     // It is healthy, and that cannot be written down.
-    std::thread::sleep(Duration::from_secs(2));
+    eventually(PATIENCE, "the deployment to pause", || {
+        site.daemon().said().contains("the deployment pauses").then_some(())
+    });
     assert_eq!(site.read(&format!("/v1/deployments/{id}"))["status"], "running");
     disk.make_room();
     assert_eq!(site.outcome(&id)["status"], "succeeded");
