@@ -29,7 +29,8 @@ fn claiming_to_hold(site: &Site, image: &Published) -> String {
 
 /// An image `{name}:1` on this host with such labels, and a volume.
 fn foreign(site: &Site, name: &str, labels: &[(&str, String)]) -> String {
-    let image = labels.iter().fold(Image::web(name), |image, (label, value)| image.labelled(label, value));
+    let image = Image::running(name, "sleep 1000 & wait");
+    let image = labels.iter().fold(image, |image, (label, value)| image.labelled(label, value));
     let image = image.with_volume("/data");
     let reference = format!("{name}:1");
     let published = site.publish(&reference, &image);
@@ -104,14 +105,14 @@ fn no_container_is_removed_for_what_its_labels_or_its_name_say() {
 #[test]
 fn what_holds_an_image_has_none_of_its_labels_and_cannot_be_started() {
     let mut site = Site::new();
-    let image = Image::web("v1").labelled("windlass.keep", "other").labelled("windlass.more", "other");
-    let image = image.labelled("com.docker.compose.project", "other").labelled("com.docker.compose.oneoff", "False");
+    let image = Image::web("v1").labelled("windlass.keep", "foreign").labelled("windlass.more", "foreign");
+    let image = image.labelled("com.docker.compose.project", "foreign").labelled("com.docker.compose.oneoff", "False");
     site.publish("app:v1", &image);
     site.start();
     site.deploy("app:v1").succeeded();
     let [keeper] = &keepers(&site)[..] else { panic!("{:?}", keepers(&site)) };
     let labels = docker(&site, &["container", "inspect", "--format", "{{json .Config.Labels}}", &keeper.id]);
-    assert!(!labels.contains("other") && !labels.contains("False"), "{labels}");
+    assert!(!labels.contains("foreign") && !labels.contains("False"), "{labels}");
     assert_ne!(site.engine.docker(&["start", &keeper.id]).output().code, 0, "it was started");
 }
 
