@@ -95,7 +95,7 @@ fn prove<'k, 'h, C: Claim<'h>>(
     let mut candidates = keys.iter().filter(|key| key.scheme == C::SCHEME).peekable();
     if candidates.peek().is_none() {
         // Its result is thrown away: it is done for the time that it takes.
-        black_box(claim.is_made_with(&Secret::of_nobody(), hook.body));
+        black_box(claim.is_made_with(&Secret::dummy(), hook.body));
         return Err(Reason::NoKey);
     }
     let mut refused = Reason::Unproven;
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn an_unknown_project_has_no_key_and_not_even_the_one_that_does_its_work_proves_anything() {
         for scheme in Scheme::ALL {
-            let nobody = Key { secret: Secret::of_nobody(), ..key(scheme, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") };
+            let nobody = Key { secret: Secret::dummy(), ..key(scheme, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") };
             let headers = sign(&nobody, &id(), BODY, at(NOW)).unwrap();
             assert!(judge(std::slice::from_ref(&nobody), &headers, BODY).is_ok());
             assert_eq!(judge(&[], &headers, BODY), Err(Reason::NoKey));

@@ -93,7 +93,7 @@ enum Command {
     Check,
     /// Write a project file and a key, and print what to paste into CI
     Init(init::Args),
-    /// Take over what another deployer on this host was configured with
+    /// Import the configuration of another deployer
     #[command(subcommand)]
     Import(import::Command),
     /// Print the rule that lets windlass manage its units without being root
@@ -115,7 +115,7 @@ enum Command {
     Rollback(rollback::Args),
     /// End a deployment; what ran before runs again
     Cancel(cancel::Args),
-    /// Let no deployment of a project through
+    /// Block deployments of a project
     Freeze(freeze::Args),
     /// Let deployments through again
     Unfreeze(freeze::Unfreeze),
@@ -174,12 +174,12 @@ impl Global {
         let address = Address::elsewhere(url)?;
         let Some(file) = self.key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) else {
             return Err(Failure::new(Exit::Usage, format!("{address} cannot be asked"), "it answers only to a key")
-                .mend("name the file that holds one: --key-file FILE, or WINDLASS_KEY_FILE"));
+                .fix("name the file that holds one: --key-file FILE, or WINDLASS_KEY_FILE"));
         };
         let key = client::read_key(file, self.scheme, output)?;
         if key.scheme == Scheme::Bearer && address.is_open_to_listeners() {
             output.remark(format_args!(
-                "warning: the key can be read on the way to {address}; mend: an https:// URL, or a key that signs"
+                "warning: the key can be read on the way to {address}; fix: an https:// URL, or a key that signs"
             ));
         }
         Client::new(address, Some(key))
@@ -189,7 +189,7 @@ impl Global {
     fn operator(&self) -> Result<Client, Failure> {
         if self.url().is_some() && self.socket.is_none() {
             return Err(Failure::new(Exit::Usage, "this is done on the host alone", "no key may do it")
-                .mend("log in to the host and run it there, without --url and WINDLASS_URL"));
+                .fix("log in to the host and run it there, without --url and WINDLASS_URL"));
         }
         Client::new(self.socket(), None)
     }

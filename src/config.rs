@@ -2,8 +2,8 @@
 //!
 //! A configuration goes through two forms. `raw` is what may be written: a field for every key, with its default,
 //! and nothing that is not known. [`Settings`] is what was meant: types of the domain, absolute paths, keys with
-//! their secrets. On the way all that is wrong is collected, each [`Problem`] with its place and its mend, so that
-//! nobody mends a file one mistake at a time.
+//! their secrets. On the way all that is wrong is collected, each [`Problem`] with its place and its fix, so that
+//! nobody fixes a file one mistake at a time.
 //!
 //! Secrets are read into [`crate::auth::Key`] and appear neither in settings that are printed nor in problems.
 

@@ -154,12 +154,12 @@ impl Narrator {
     }
 }
 
-/// Why the machine did not do what was asked. Each message names the thing and the reason, and the mend where there
+/// Why the machine did not do what was asked. Each message names the thing and the reason, and the fix where there
 /// is one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HostError {
     /// The engine stumbled over what somebody else does with it just then.
-    #[error("the engine was disturbed: {reason}")]
+    #[error("the engine reported a transient error: {reason}")]
     EngineDisturbed {
         /// What it said.
         reason: String,
@@ -185,11 +185,11 @@ pub enum HostError {
         reason: String,
     },
     /// The registry does not know the image, or does not show it to these credentials.
-    #[error("{image} cannot be had: {reason}")]
+    #[error("cannot resolve {image}: {reason}")]
     NotResolved {
         /// What was asked for.
         image: String,
-        /// What the registry said, and the mend.
+        /// What the registry said, and the fix.
         reason: String,
     },
     /// Tag and digest do not agree.
@@ -205,7 +205,7 @@ pub enum HostError {
     Pull {
         /// What was pulled.
         image: String,
-        /// What the engine said, and the mend.
+        /// What the engine said, and the fix.
         reason: String,
     },
     /// The engine refused an operation.
@@ -225,7 +225,7 @@ pub enum HostError {
     /// The target cannot be moved as it is configured.
     #[error("{reason}")]
     Target {
-        /// What is wrong and how to mend it.
+        /// What is wrong and how to fix it.
         reason: String,
     },
     /// Compose refused.
@@ -241,7 +241,7 @@ pub enum HostError {
     Unit {
         /// What was being done, in a few words.
         operation: String,
-        /// What systemd said, and the mend where it is known.
+        /// What systemd said, and the fix where it is known.
         reason: String,
     },
     /// One of the project's own commands failed.

@@ -31,9 +31,9 @@ pub(super) trait Claim<'h>: Sized {
 pub(super) enum Reason {
     #[error("no scheme finds all of its headers")]
     Missing,
-    #[error("a header has not the form that its scheme prescribes")]
+    #[error("a header is malformed")]
     Malformed,
-    #[error("a header that may stand once stands there twice")]
+    #[error("a header is repeated")]
     Repeated,
     #[error("the project is unknown or has no key of the scheme that the headers belong to")]
     NoKey,

@@ -17,7 +17,7 @@ impl Secret {
 
     /// A secret for work whose result is thrown away. It is as long as a generated bearer's text, because to hash a
     /// shorter one takes less time.
-    pub(super) fn of_nobody() -> Self {
+    pub(super) fn dummy() -> Self {
         Self::new(vec![0x5a; 64])
     }
 

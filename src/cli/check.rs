@@ -62,7 +62,7 @@ pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure>
         if let (true, Some(survey), Some(engine)) = (well, &survey, engine) {
             let (count, version, api) = (survey.projects.len(), &engine.version, &engine.api);
             let projects = if count == 1 { "project" } else { "projects" };
-            output.line(format_args!("nothing stands in the way: {count} {projects}, engine {version}, API {api}"));
+            output.line(format_args!("no problems found: {count} {projects}, engine {version}, API {api}"));
         }
     }
     Ok(if well { Exit::Succeeded } else { Exit::Refused })

@@ -121,7 +121,7 @@ impl Client {
             return Ok(());
         }
         Err(Failure::new(Exit::Usage, "not all projects can be shown", "a key shows its own project alone")
-            .mend("name the project: windlass status PROJECT, windlass list --project PROJECT"))
+            .fix("name the project: windlass status PROJECT, windlass list --project PROJECT"))
     }
 
     /// Sends `request`; anything but success is a failure.
@@ -174,6 +174,6 @@ impl Client {
             &request.failing,
             format!("what {} answered is not understood: {reason}", self.address),
         )
-        .mend("is it a windlass, and of a version like this one? `curl URL/livez` answers `ok`")
+        .fix("check that the URL is a windlass server of a compatible version: `curl URL/livez` answers `ok`")
     }
 }

@@ -16,7 +16,7 @@ use crate::wire::view::{DeploymentView, images};
 /// What to deploy, and how long to wait for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Ctrl-C ends the looking on, never the deployment. The exit code is the outcome's.
+Ctrl-C stops watching; the deployment continues. The exit code is the outcome's.
 
 Examples:
   windlass deploy shop ghcr.io/acme/shop-api:v2                  on the host, through its socket
@@ -87,12 +87,8 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     };
     let failing = format!("{} was not deployed", args.what.project);
     if args.delivery.is_some() && client.is_operator() {
-        return Err(Failure::new(
-            Exit::Usage,
-            failing,
-            "what an operator asks for on the host is a delivery of its own",
-        )
-        .mend("leave out --delivery, or send it with a key: --url URL --key-file FILE"));
+        return Err(Failure::new(Exit::Usage, failing, "--delivery cannot be used on the local socket")
+            .fix("leave out --delivery, or send it with a key: --url URL --key-file FILE"));
     }
     let request = Request::post(failing, args.what.path(client), &body)?.delivered_as(args.delivery);
     args.waiting.see_through(client, request, output).await

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked for: the thing, the reason, the mend.
+//! Why a command did not do what it was asked for: the thing, the reason, the fix.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(super) struct Failure {
     /// Why not.
     reason: String,
     /// What to do about it, where that is known.
-    mend: Option<String>,
+    fix: Option<String>,
     exit: Exit,
     /// What windlass answered, for programs.
     problem: Option<Box<Problem>>,
@@ -26,12 +26,12 @@ pub(super) struct Failure {
 impl Failure {
     /// `thing` did not work because of `reason`.
     pub(super) fn new(exit: Exit, thing: impl Into<String>, reason: impl fmt::Display) -> Self {
-        Self { thing: thing.into(), reason: reason.to_string(), mend: None, exit, problem: None }
+        Self { thing: thing.into(), reason: reason.to_string(), fix: None, exit, problem: None }
     }
 
     /// The same, with what to do about it.
-    pub(super) fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
+    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
         self
     }
 
@@ -61,9 +61,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Some of it comes from the other end: it must not move the cursor.
-        write!(f, "error: {}\n  why:  {}", self.thing, one_line(&self.reason, LONGEST_REASON))?;
-        match &self.mend {
-            Some(mend) => write!(f, "\n  mend: {mend}"),
+        write!(f, "error: {}\n  why: {}", self.thing, one_line(&self.reason, LONGEST_REASON))?;
+        match &self.fix {
+            Some(fix) => write!(f, "\n  fix: {fix}"),
             None => Ok(()),
         }
     }
@@ -82,11 +82,11 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_in_three_lines_that_nobody_can_forge() {
-        let failure = Failure::new(Exit::Refused, "shop was not deployed", "frozen\n  mend: rm -rf /\u{1b}[2K")
-            .mend("windlass unfreeze shop");
+        let failure = Failure::new(Exit::Refused, "shop was not deployed", "frozen\n  fix: rm -rf /\u{1b}[2K")
+            .fix("windlass unfreeze shop");
         assert_eq!(
             failure.to_string(),
-            "error: shop was not deployed\n  why:  frozen   mend: rm -rf / [2K\n  mend: windlass unfreeze shop"
+            "error: shop was not deployed\n  why: frozen   fix: rm -rf / [2K\n  fix: windlass unfreeze shop"
         );
     }
 }

@@ -12,7 +12,7 @@ use crate::model::DeploymentId;
 /// Which deployment, and for how long.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Ctrl-C ends the looking on, never the deployment. The exit code is the outcome's, or 30 while there is none.
+Ctrl-C stops watching; the deployment continues. The exit code is the outcome's, or 30 while there is none.
 
 Examples:
   windlass follow 01jd5zk3v8x2m4n6p8q0r2s4t6
@@ -62,7 +62,7 @@ pub(super) async fn to_the_end(
         () = over => "still running",
     };
     renderer.clear();
-    output.remark(format_args!("{why}; the deployment goes on. To look on again: windlass follow {deployment}"));
+    output.remark(format_args!("{why}; the deployment continues. To watch it: windlass follow {deployment}"));
     Ok(Exit::StillRunning)
 }
 

@@ -128,7 +128,7 @@ fn images_of(project: &ProjectName, compose: &Path) -> Result<Choice, Failure> {
     let why: Vec<String> = choice.left_out.iter().map(|(service, why)| format!("{service} {why}")).collect();
     let why = if why.is_empty() { "there are no services".to_owned() } else { why.join("; ") };
     Err(not_made(project, format!("the compose files in {} name no image to deploy: {why}", compose.display()))
-        .mend("let a service name the image that CI pushes, or name it here: --image REPOSITORY"))
+        .fix("let a service name the image that CI pushes, or name it here: --image REPOSITORY"))
 }
 
 /// Finds out what the configuration says about a project that is there.
@@ -136,11 +136,11 @@ fn look_up(report: &mut Report, config: &Path) -> Result<(), Failure> {
     let project = &report.project;
     let explicit = (config != Path::new(config::DEFAULT_PATH)).then_some(config);
     let (settings, _) = Settings::load(explicit, std::env::vars_os(), Clock::system().now()).map_err(|error| {
-        Failure::new(Exit::Refused, "the configuration cannot be used", error).mend("windlass check says where and why")
+        Failure::new(Exit::Refused, "the configuration cannot be used", error).fix("windlass check says where and why")
     })?;
     let Some(known) = settings.projects.get(project) else {
-        return Err(Failure::new(Exit::Refused, format!("there is no project {project}"), "no file names it")
-            .mend(format!("make it: windlass init {project} --compose DIR, or --unit UNIT")));
+        return Err(Failure::new(Exit::Refused, format!("there is no project {project}"), "it is not in projects.d")
+            .fix(format!("make it: windlass init {project} --compose DIR, or --unit UNIT")));
     };
     report.images.clone_from(&known.spec.images);
     report.timeout = known.spec.timeout;

@@ -70,7 +70,7 @@ fn hex(file: &Path, scheme: Option<Scheme>, output: &mut Output) -> Result<Exit,
             format!("{} has no hex digits", file.display()),
             "a bearer key signs nothing",
         )
-        .mend("send it as it is: Authorization: Bearer KEY"));
+        .fix("send it as it is: Authorization: Bearer KEY"));
     };
     if output.is_json() {
         output.document(&json!({ "scheme": key.scheme, "hex": *hex }));
@@ -97,8 +97,8 @@ pub(super) fn write(file: &Path, secret: &str) -> io::Result<()> {
 pub(super) fn not_written(file: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(Exit::Refused, format!("{} was not written", file.display()), error);
     match error.kind() {
-        io::ErrorKind::AlreadyExists => failure.mend("name another file; a key that is in use is never overwritten"),
-        io::ErrorKind::PermissionDenied => failure.mend("run this as root: sudo windlass …"),
+        io::ErrorKind::AlreadyExists => failure.fix("name another file; a key that is in use is never overwritten"),
+        io::ErrorKind::PermissionDenied => failure.fix("run this as root: sudo windlass …"),
         _ => failure,
     }
 }

@@ -196,7 +196,7 @@ mod tests {
             show(&mut out, text).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(shown("\u{1b}[32msucceeded\u{1b}[0m\n  why:  é"), "\u{1b}[32msucceeded\u{1b}[0m\n  why:  é\n");
+        assert_eq!(shown("\u{1b}[32msucceeded\u{1b}[0m\n  why: é"), "\u{1b}[32msucceeded\u{1b}[0m\n  why: é\n");
         for (text, expected) in [
             ("a\u{1b}[2Kb", "a [2Kb\n"),
             ("a\u{1b}[2;3mb\u{1b}", "a [2;3mb \n"),

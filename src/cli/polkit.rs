@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<E
             output.remark(problem);
         }
         Failure::new(Exit::Refused, "there is no rule to print", "the configuration cannot be used")
-            .mend("windlass check")
+            .fix("windlass check")
     })?;
     let rule = daemon::polkit_rule(&settings, &args.user);
     if output.is_json() {

@@ -38,8 +38,8 @@ impl Files {
             None => Ok(()),
             Some(file) => {
                 let reason = format!("{} is there already, and nothing is overwritten", file.display());
-                Err(Failure::new(Exit::Refused, format!("the project {project} was not made"), reason).mend(format!(
-                    "change it by hand, or take it away to begin anew; for what to paste into CI: windlass init \
+                Err(Failure::new(Exit::Refused, format!("the project {project} was not made"), reason).fix(format!(
+                    "change it by hand, or remove it to start over; for what to paste into CI: windlass init \
                      {project} --ci all"
                 )))
             }

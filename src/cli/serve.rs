@@ -26,15 +26,15 @@ pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure>
     for problem in problems {
         output.remark(problem);
     }
-    Err(Failure::new(Exit::Refused, thing, "the configuration cannot be used").mend("windlass check"))
+    Err(Failure::new(Exit::Refused, thing, "the configuration cannot be used").fix("windlass check"))
 }
 
 fn start_log() -> Result<(), Failure> {
     let level = std::env::var(LEVEL).unwrap_or_default();
     let level = if level.is_empty() { Ok(LevelFilter::INFO) } else { level.parse() };
     let level = level.map_err(|_| {
-        Failure::new(Exit::Usage, format!("{LEVEL} cannot be used"), "it names no level")
-            .mend("one of error, warn, info, debug and trace")
+        Failure::new(Exit::Usage, format!("{LEVEL} cannot be used"), "it is not a log level")
+            .fix("one of error, warn, info, debug and trace")
     })?;
     let log = tracing_subscriber::fmt()
         .with_max_level(level)

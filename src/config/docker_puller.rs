@@ -34,11 +34,11 @@ pub(super) fn token(main: &mut Part, raw: &raw::DockerPuller, secrets: &SecretFi
         let what = format!("{file}: the token has {bytes} bytes, and one of fewer than {least} can be guessed");
         let problem = main.document.problem(&at, what);
         if raw.allow_short_token {
-            let mend = "whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`";
-            main.warnings.push(problem.mend(mend));
+            let fix = "whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`";
+            main.warnings.push(problem.fix(fix));
         } else {
-            let mend = "make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it";
-            main.problems.push(problem.mend(mend));
+            let fix = "make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it";
+            main.problems.push(problem.fix(fix));
         }
     }
     if raw.hooks.is_empty() {

@@ -129,10 +129,10 @@ impl Document {
     /// What serde said about `span`; nothing when it misses what had to be left out.
     fn misunderstood(&self, whole: &Tree<'_>, span: &Range<usize>, message: &str, told: &[Problem]) -> Option<Problem> {
         let key = whole.find(span).unwrap_or_default();
-        let Explanation { what, missing, mend } = explain(message);
+        let Explanation { what, missing, fix } = explain(message);
         if missing.is_some_and(|missing| self.is_told(&key.key(missing), told)) {
             return None;
         }
-        Some(Problem { mend, ..self.problem_at(&key, span.start, what) })
+        Some(Problem { fix, ..self.problem_at(&key, span.start, what) })
     }
 }

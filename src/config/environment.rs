@@ -98,7 +98,7 @@ impl Environment {
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             let unknown = Problem::with_variable(name, "unknown variable");
             return Some(match nearest(&own(name), &all) {
-                Some(near) => unknown.mend(format!("did you mean `{PREFIX}{near}`?")),
+                Some(near) => unknown.fix(format!("did you mean `{PREFIX}{near}`?")),
                 None => unknown,
             });
         }

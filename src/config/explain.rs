@@ -1,26 +1,26 @@
 //! Puts what serde says about a value into the words of somebody who writes a configuration.
 
-/// What is wrong, and how to mend it.
+/// What is wrong, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Explanation<'m> {
     pub(super) what: String,
     /// The key that is not there, when that is it.
     pub(super) missing: Option<&'m str>,
-    pub(super) mend: Option<String>,
+    pub(super) fix: Option<String>,
 }
 
 /// Explains an error of serde's. Its messages are the only way to learn which keys a table may have.
 pub(super) fn explain(message: &str) -> Explanation<'_> {
     let message = message.trim_end();
-    let plain = |what: String| Explanation { what, missing: None, mend: None };
+    let plain = |what: String| Explanation { what, missing: None, fix: None };
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let (unknown, known) = names(rest);
-        return Explanation { mend: Some(did_you_mean(unknown, &known)), ..plain("unknown key".to_owned()) };
+        return Explanation { fix: Some(did_you_mean(unknown, &known)), ..plain("unknown key".to_owned()) };
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         let (unknown, known) = names(rest);
-        let mend = nearest(unknown, &known).map(|near| format!("did you mean `{near}`?"));
-        return Explanation { mend, ..plain(format!("{unknown:?} is not one of {}", known.join(", "))) };
+        let fix = nearest(unknown, &known).map(|near| format!("did you mean `{near}`?"));
+        return Explanation { fix, ..plain(format!("{unknown:?} is not one of {}", known.join(", "))) };
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
         let (missing, _) = names(rest);
@@ -72,8 +72,8 @@ mod tests {
     use super::*;
 
     fn explained(message: &str) -> String {
-        let Explanation { what, mend, .. } = explain(message);
-        mend.map_or_else(|| what.clone(), |mend| format!("{what}; {mend}"))
+        let Explanation { what, fix, .. } = explain(message);
+        fix.map_or_else(|| what.clone(), |fix| format!("{what}; {fix}"))
     }
 
     #[test]

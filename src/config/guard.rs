@@ -66,7 +66,7 @@ impl Owners {
         let access = Access::of(metadata);
         let exposed = self.not_ours(access).or_else(|| access.writable(is_private))?;
         let Exposed { what, command } = exposed;
-        Some(Problem::with_file(file, what).mend(format!("run `{command} {}`", file.display())))
+        Some(Problem::with_file(file, what).fix(format!("run `{command} {}`", file.display())))
     }
 
     fn not_ours(&self, access: Access) -> Option<Exposed> {

@@ -195,7 +195,7 @@ fn find_shared_secrets(parts: &[Part], problems: &mut Vec<Problem>) {
             }
             let (holder, other) = (&secret.holder, &other.holder);
             let what = format!("{holder} has the same secret as {other} ({})", document.file().display());
-            problems.push(part.document.problem(&secret.at, what).mend("make another with `windlass key new`"));
+            problems.push(part.document.problem(&secret.at, what).fix("make another with `windlass key new`"));
         }
     }
 }
@@ -438,7 +438,7 @@ projects.d/shop.toml:4:9: projects.shop.tags[0]: "v[0-9]*" matches no tag: tags 
 projects.d/shop.toml:4:20: projects.shop.tags[1]: an empty pattern matches no tag; "*" matches all
 projects.d/shop.toml:5:18: projects.shop.allow_untagged: expected true or false, not string "yes"
 projects.d/shop.toml:6:1: projects.shop.tiemout: unknown key; did you mean `timeout`?
-projects.d/shop.toml:7:11: projects.shop.timeout: must be longer than nothing
+projects.d/shop.toml:7:11: projects.shop.timeout: must be greater than zero
 projects.d/shop.toml:8:8: projects.shop.keep: must be from 1 to 100000, not 0
 projects.d/shop.toml:9:1: projects.shop.compose: `directory` is missing
 projects.d/shop.toml:10:9: projects.shop.compose.files: expected a list, not string "compose.yaml"

@@ -60,8 +60,8 @@ impl Part {
         let raw: raw::ProjectFile = document.parse(&mut problems);
         for problem in &mut problems {
             let is_outside = problem.key.as_ref().is_some_and(|key| !key.contains('.'));
-            if is_outside && problem.mend.as_ref().is_some_and(|mend| !mend.starts_with("did you mean")) {
-                problem.mend = Some("everything in a project file stands below [projects.NAME]".to_owned());
+            if is_outside && problem.fix.as_ref().is_some_and(|fix| !fix.starts_with("did you mean")) {
+                problem.fix = Some("everything in a project file stands below [projects.NAME]".to_owned());
             }
         }
         Ok(Self::new(document, problems, raw.projects, secrets, now))

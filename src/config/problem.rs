@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: where, what, and how to mend it.
+//! What is wrong with a configuration: where, what, and how to fix it.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ pub struct Problem {
     /// What is wrong.
     pub what: String,
     /// What to do about it, where that is not in [`Problem::what`] already.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 /// A place in a file. Both are counted from 1, columns in characters.
@@ -40,7 +40,7 @@ pub struct LoadError {
 impl Problem {
     /// One about a file as a whole.
     pub(super) fn with_file(file: impl Into<PathBuf>, what: impl Into<String>) -> Self {
-        Self { file: Some(file.into()), position: None, key: None, what: what.into(), mend: None }
+        Self { file: Some(file.into()), position: None, key: None, what: what.into(), fix: None }
     }
 
     /// A file or directory that cannot be read.
@@ -55,12 +55,12 @@ impl Problem {
 
     /// One about a variable of the environment.
     pub(super) fn with_variable(name: &str, what: impl Into<String>) -> Self {
-        Self { file: None, position: None, key: Some(name.to_owned()), what: what.into(), mend: None }
+        Self { file: None, position: None, key: Some(name.to_owned()), what: what.into(), fix: None }
     }
 
-    /// The same with its mend.
-    pub(super) fn mend(self, mend: impl Into<String>) -> Self {
-        Self { mend: Some(mend.into()), ..self }
+    /// The same with its fix.
+    pub(super) fn fix(self, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..self }
     }
 }
 
@@ -87,8 +87,8 @@ impl fmt::Display for Problem {
             write!(f, ": {key}")?;
         }
         write!(f, ": {}", self.what)?;
-        if let Some(mend) = &self.mend {
-            write!(f, "; {mend}")?;
+        if let Some(fix) = &self.fix {
+            write!(f, "; {fix}")?;
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ mod tests {
         let full = Problem {
             position: Some(Position { line: 7, column: 1 }),
             key: Some("limits.boddy".to_owned()),
-            ..Problem::with_file("config.toml", "unknown key").mend("did you mean `body`?")
+            ..Problem::with_file("config.toml", "unknown key").fix("did you mean `body`?")
         };
         assert_eq!(full.to_string(), "config.toml:7:1: limits.boddy: unknown key; did you mean `body`?");
         let variable = Problem::with_variable("WINDLASS_LISTN", "unknown variable");

@@ -24,7 +24,7 @@ impl ProjectReader<'_> {
         let tables = [("compose", compose.is_some()), ("systemd", systemd.is_some()), ("command", command.is_some())];
         let there: Vec<&str> = tables.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
         if let [first, second, ..] = there.as_slice() {
-            let what = format!("is put into service in one way: [{}] or [{}], not both", at.key(first), at.key(second));
+            let what = format!("has two targets, [{}] and [{}]: keep one", at.key(first), at.key(second));
             self.problem(at, what);
             return None;
         }
@@ -66,7 +66,7 @@ impl ProjectReader<'_> {
         let mut units = Vec::new();
         for unit in raw.unit.into_iter().chain(raw.units) {
             if units.contains(&unit.0) {
-                self.problem(&at.key("units"), format!("{} stands there twice", unit.0));
+                self.problem(&at.key("units"), format!("{} is named twice", unit.0));
             } else {
                 units.push(unit.0);
             }
@@ -196,7 +196,7 @@ mod tests {
         for (table, expected) in [
             (
                 "compose.directory = '/'\nsystemd.unit = 'a.service'",
-                "projects.d/shop.toml:1:11: projects.site: is put into service in one way: [projects.site.compose] or [projects.site.systemd], not both",
+                "projects.d/shop.toml:1:11: projects.site: has two targets, [projects.site.compose] and [projects.site.systemd]: keep one",
             ),
             (
                 "systemd.unit = 'site'",
@@ -204,7 +204,7 @@ mod tests {
             ),
             ("systemd.unit = '../site.service'", "is not the name of a unit"),
             ("systemd.unit = 'app@.service'", "is a template: name an instance of it, such as \"app@blue.service\""),
-            ("systemd.units = ['a.service', 'a.service']", "projects.site.systemd.units: a.service stands there twice"),
+            ("systemd.units = ['a.service', 'a.service']", "projects.site.systemd.units: a.service is named twice"),
             (
                 "systemd = { unit = 'a.service', units = ['b.service'] }",
                 "projects.site.systemd: names its units with `unit` or with `units`, not with both",

@@ -115,7 +115,7 @@ impl Written for Deadline {
 
     fn read(text: &str) -> Result<Self, String> {
         let Pause(duration) = Pause::read(text)?;
-        if duration.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(Self(duration)) }
+        if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(Self(duration)) }
     }
 
     fn instead_of(number: i64) -> Option<String> {
@@ -142,7 +142,7 @@ impl Written for Size {
         };
         match number.checked_mul(unit) {
             Some(bytes) if bytes > 0 => Ok(Self(bytes)),
-            Some(_) => Err("must be more than nothing".to_owned()),
+            Some(_) => Err("must be greater than zero".to_owned()),
             None => Err(wrong()),
         }
     }
@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(read::<Pause>(value), Err(why.to_owned()), "{value}");
             assert_eq!(read::<Deadline>(value), Err(why.to_owned()), "{value}");
         }
-        assert_eq!(read::<Deadline>("\"0s\""), Err("must be longer than nothing".to_owned()));
+        assert_eq!(read::<Deadline>("\"0s\""), Err("must be greater than zero".to_owned()));
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
             (r#""MiB""#, not("MiB")),
             (r#""-1B""#, not("-1B")),
             (r#""18446744073709551615GiB""#, not("18446744073709551615GiB")),
-            (r#""0KiB""#, "must be more than nothing".to_owned()),
+            (r#""0KiB""#, "must be greater than zero".to_owned()),
         ] {
             assert_eq!(read::<Size>(value), Err(why), "{value}");
         }

@@ -160,7 +160,8 @@ pub fn admit(project: &Project, verified: &Verified<Delivery>, ask: &Ask) -> Res
         Identity::Body | Identity::None => {}
         Identity::Unusable => {
             return Err(Refusal::NotUnderstood(
-                "`Idempotency-Key` must stand once, with 1 to 256 printable characters without spaces".to_owned(),
+                "`Idempotency-Key` must appear exactly once, with 1 to 256 printable characters without spaces"
+                    .to_owned(),
             ));
         }
     }

@@ -88,7 +88,7 @@ pub(crate) async fn run(
     let count = AtomicUsize::new(0);
     let say = |line: &str| match count.fetch_add(1, Ordering::Relaxed) {
         0..TOLD_LINES => context.narrator.say(line),
-        TOLD_LINES => context.narrator.say("(it says more, which is not written down)"),
+        TOLD_LINES => context.narrator.say("(output truncated)"),
         _ => {}
     };
     let run = Run {
@@ -265,7 +265,7 @@ pub(crate) mod tests {
         let (result, lines) = ran(&shell("seq 1 5000; exit 3", 10), &Told::new()).await;
         assert_eq!(result, Err("/bin/sh failed: exit code 3: 4998; 4999; 5000".to_owned()));
         assert_eq!(lines.len(), TOLD_LINES + 1);
-        assert!(lines[TOLD_LINES].contains("not written down"), "{}", lines[TOLD_LINES]);
+        assert!(lines[TOLD_LINES].contains("output truncated"), "{}", lines[TOLD_LINES]);
     }
 
     #[tokio::test]

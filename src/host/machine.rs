@@ -148,7 +148,7 @@ impl Machine {
     async fn pull(&self, image: &PinnedImage, narrator: &Narrator) -> Result<(), HostError> {
         let source = Source::Registry(image.clone());
         if self.engine.image_of(&source).await?.is_some() {
-            narrator.say("it is here already");
+            narrator.say("already present");
             return Ok(());
         }
         let login = self.vault.login(image.image.repository().host()).await;

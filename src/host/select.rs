@@ -12,7 +12,7 @@ pub(crate) struct Selected {
     pub(crate) reference: ImageReference,
 }
 
-/// The services that use one of `repositories`. The error says what is wrong and how to mend it.
+/// The services that use one of `repositories`. The error says what is wrong and how to fix it.
 pub(crate) fn select(model: &Model, spec: &Compose, repositories: &[Repository]) -> Result<Vec<Selected>, String> {
     if let Some(unknown) = unknown_services(model, spec).first() {
         return Err(format!(
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_moved_is_said_with_the_mend() {
+    fn what_cannot_be_moved_is_said_with_the_fix() {
         let model = model(FILES);
         let error = |names: &[&str], spec: &Compose| select(&model, spec, &repositories(names)).unwrap_err();
         let fixed = error(&["ghcr.io/acme/fixed"], &spec());

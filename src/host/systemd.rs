@@ -233,7 +233,7 @@ fn collect_words(value: &Variant<'_>, words: &mut Vec<String>) {
     }
 }
 
-/// What systemd answered instead of doing it, and the mend where it is known.
+/// What systemd answered instead of doing it, and the fix where it is known.
 fn refused(operation: &str, error: &Error) -> HostError {
     let is_forbidden = match error {
         Error::FDO(error) => matches!(

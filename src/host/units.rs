@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_cannot_be_deployed_to_is_said_with_the_mend() {
+    fn a_unit_that_cannot_be_deployed_to_is_said_with_the_fix() {
         let why = |load: &str| UnitFacts { load: load.to_owned(), ..unit("", "inactive", "dead") }.unusable();
         assert_eq!(why("loaded"), None);
         assert!(why("not-found").unwrap().contains("has no unit site.service"));

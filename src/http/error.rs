@@ -23,7 +23,7 @@ pub(super) enum Error {
     #[error("the request is not authentic: it needs to be made just now, with a key of the project that it names")]
     NotAuthentic,
     #[error(
-        "too many requests from your address were not authentic, and so was this one: mend the key or the clock first"
+        "too many requests from your address were not authentic, and so was this one: check the key and the system clock"
     )]
     TooManyRefused,
     #[error("there is nothing at this address")]
@@ -34,7 +34,7 @@ pub(super) enum Error {
     Method,
     #[error("the body did not arrive in time")]
     BodyTooSlow,
-    #[error("the body broke off or is not framed as HTTP wants it")]
+    #[error("the body ended early or is malformed")]
     BodyBroken,
     #[error("the body has both `Content-Length` and `Transfer-Encoding`: send one of them")]
     FramedTwice,
@@ -72,7 +72,7 @@ pub(super) enum Error {
     NoWayBack(#[from] NoWayBack),
     #[error("{0}; nothing was changed: try again")]
     Store(#[from] StoreError),
-    #[error("windlass made a mistake; its log on the host says more")]
+    #[error("internal error: see the log on the host")]
     Broken,
 }
 

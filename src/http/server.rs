@@ -29,7 +29,7 @@ use super::socket::{Flushes, Lengths, Socket};
 
 /// How long to wait when there is no file descriptor left for a connection.
 const BREATHER: Duration = Duration::from_millis(250);
-/// How long who is connected when windlass stops may take to say what he came for.
+/// How long a connection that is open at shutdown has to send its request.
 const FIRST_WORD: Duration = Duration::from_secs(1);
 /// How long, and how much, a peer may go on sending after the last answer. To close at once would make the system
 /// throw that answer away.

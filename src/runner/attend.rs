@@ -50,7 +50,7 @@ impl Runner {
             Ok(()) => {}
             Err(Halt::Stopping) => tracing::info!(deployment = %id, "left for the next start"),
             Err(Halt::Illegal(error)) => {
-                tracing::error!(deployment = %id, %error, "this deployment's history makes no sense: it is left alone and needs a person");
+                tracing::error!(deployment = %id, %error, "invalid history: the deployment is left as it is, manual action required");
             }
         }
     }

@@ -251,7 +251,7 @@ impl Carrier {
         };
         let end = End { outcome, reason, change };
         if let Err(error) = self.run_for(&end).await? {
-            self.note(format!("the outcome stands, but {error}")).await;
+            self.note(format!("the outcome is unchanged, but {error}")).await;
         }
         self.finish(end.outcome, end.reason).await
     }
@@ -292,7 +292,9 @@ impl Carrier {
     async fn retain(&mut self) {
         let good = match self.inner.store.succeeded(self.lease.project(), HISTORY).await {
             Ok(good) => good,
-            Err(error) => return self.note(format!("old images stay: the history could not be read: {error}")).await,
+            Err(error) => {
+                return self.note(format!("could not remove old images: the history could not be read: {error}")).await;
+            }
         };
         let mut keep = Vec::new();
         for status in good.iter().map(|deployment| &deployment.status) {
@@ -314,7 +316,7 @@ impl Carrier {
             self.note(text).await;
         }
         if let Err(error) = retained {
-            self.note(format!("old images stay: {error}")).await;
+            self.note(format!("could not remove old images: {error}")).await;
         }
     }
 

@@ -170,7 +170,7 @@ fn many(
             Err(error) => {
                 let text = |column| row.get(column).unwrap_or_else(|_| "?".to_owned());
                 let (id, project) = (text("id"), text("project"));
-                tracing::error!(deployment = id, project, %error, "what is stored of this deployment makes no sense: it is left alone and needs a person");
+                tracing::error!(deployment = id, project, %error, "the stored deployment is invalid: it is left as it is, manual action required");
             }
         }
     }

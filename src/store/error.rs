@@ -31,7 +31,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// What is in the file is not what was written there.
-    #[error("the state database is damaged; restore it from a backup, or move it away to begin anew")]
+    #[error("the state database is damaged; restore it from a backup, or move it away to start over")]
     Corrupt(#[source] Arc<rusqlite::Error>),
     /// The file belongs to another program.
     #[error("this is a database of another program")]
@@ -65,7 +65,7 @@ pub enum StoreError {
     #[error("there is no deployment {0}")]
     Unknown(DeploymentId),
     /// A value could not be put into writing.
-    #[error("failed to put an event into writing")]
+    #[error("failed to serialize an event")]
     Encode(#[source] Arc<serde_json::Error>),
     /// The store is gone: its thread has ended.
     #[error("the store is closed")]

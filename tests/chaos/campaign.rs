@@ -100,7 +100,7 @@ impl Campaign {
         host.await_ready().unwrap();
         let mut moments = (0..host.parts.len()).map(|part| deploy(part, GOOD[0])).collect();
         for round in 0.. {
-            if !self.round(number, host, round, &mut accepted, moments) && !self.mend(host) {
+            if !self.round(number, host, round, &mut accepted, moments) && !self.fix(host) {
                 let why = "a good release cannot be deployed any more";
                 return self.fail(&format!("host {number}: given up after round {round}: {why}"));
             }
@@ -287,7 +287,7 @@ impl Campaign {
     }
 
     /// Has the host begin anew after a round that went wrong; whether that was possible.
-    fn mend(&self, host: &Host) -> bool {
+    fn fix(&self, host: &Host) -> bool {
         host.kill(true);
         host.clear();
         host.start();

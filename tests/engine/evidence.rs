@@ -161,7 +161,7 @@ fn what_was_pulled_is_known_although_the_engine_has_forgotten_its_digest() {
     assert_eq!(rollback.code, 0, "{}{}", rollback.stdout, rollback.stderr);
     // The engine can bring it back from what it keeps of earlier pulls, and need not be asked to.
     let told = said(&site);
-    assert!(told.contains("it is here already"), "{told}");
+    assert!(told.contains("already present"), "{told}");
     let here = docker(&site, &["image", "inspect", "--format", "{{.Id}}", &site.full("elsewhere:1")]);
     assert_eq!(site.container("web").unwrap().image, here);
 }

@@ -229,7 +229,7 @@ fn a_first_release_whose_port_another_container_has_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_rollback_that_fails_says_so_and_the_next_deployment_mends_it() {
+fn a_rollback_that_fails_says_so_and_the_next_deployment_fixes_it() {
     let (site, _) = with_v1(WEB, "");
     let v2 = site.publish("app:v2", &Image::web("v2"));
     // Neither release can be started as the compose file is now: this host has no such address.

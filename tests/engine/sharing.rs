@@ -113,7 +113,7 @@ fn nothing_is_started_a_second_time_under_another_name_of_the_compose_project() 
     };
     refused(&site);
 
-    // The mend works: what runs is found again.
+    // The fix works: what runs is found again.
     site.project(&["app"], "[projects.{name}.compose]\ndirectory = \"{dir}/current\"\nproject_name = \"{name}\"\n");
     site.reload();
     let plan = site.command(&["plan", &name, &site.full("app:v1")]).stdout;

@@ -65,7 +65,7 @@ async fn a_command_after_that_fails_is_told_and_changes_nothing() {
     let answer = caller.deploy("one", "r.io/shop:v1").await;
     assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("succeeded")));
     let events = caller.get(&format!("/v1/deployments/{}/events", answer.id())).await.text;
-    assert!(events.contains("the outcome stands, but /bin/after failed: exit code 1: not today"), "{events}");
+    assert!(events.contains("the outcome is unchanged, but /bin/after failed: exit code 1: not today"), "{events}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

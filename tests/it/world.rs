@@ -95,7 +95,7 @@ pub(crate) enum Manner {
 /// Where a plan is stopped, as if the power went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trap {
-    /// The how-manieth step that is performed from now on.
+    /// The index of the step, among those performed from now on.
     pub(crate) step: usize,
     /// Before or after its effect.
     pub(crate) when: When,

@@ -27,7 +27,7 @@ fn with_a_program(more: &str) -> Host {
 fn a_program_is_told_the_image_and_its_exit_code_decides() {
     let host = with_a_program("");
     serve(&host);
-    assert!(host.sh("windlass check").contains("nothing stands in the way"));
+    assert!(host.sh("windlass check").contains("no problems found"));
     let v1 = host.publish("app:v1", &Image::web("v1"));
     let first = host.hook(&["app:v1"]).query("wait=2m").send();
     assert_eq!(first.succeeded()["running"][0]["digest"], v1.digest);

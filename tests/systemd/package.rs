@@ -133,9 +133,9 @@ fn a_new_version_that_crashes_at_start_is_put_back_and_dpkg_says_so() {
     assert_ne!(host.try_sh("dpkg --configure windlass").code, 0, "it is as broken as before");
     host.await_ready();
 
-    let mended = package_of("9.0-2", None);
-    host.copy(&mended, "/root/mended.deb");
-    host.sh("dpkg -i /root/mended.deb");
+    let fixed = package_of("9.0-2", None);
+    host.copy(&fixed, "/root/fixed.deb");
+    host.sh("dpkg -i /root/fixed.deb");
     assert_eq!(host.sh("dpkg-query -W -f '${Version} ${db:Status-Abbrev}' windlass"), "9.0-2 ii");
     host.hook(&["app:v1"]).query("wait=2m").send().succeeded();
 }

@@ -44,7 +44,7 @@ impl Address {
     pub(crate) fn elsewhere(url: &str) -> Result<Self, Failure> {
         let wrong = |why: &str| {
             Err(Failure::new(Exit::Usage, format!("{url:?} is not where a windlass can be"), why)
-                .mend("give its URL, such as --url https://deploy.example.com"))
+                .fix("give its URL, such as --url https://deploy.example.com"))
         };
         let Ok(mut parsed) = url.parse::<Url>() else { return wrong("it is not a URL") };
         if !matches!(parsed.scheme(), "http" | "https") {

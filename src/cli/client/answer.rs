@@ -31,15 +31,15 @@ fn refusal(failing: &str, operator: bool, problem: Problem) -> Failure {
     });
     let failure = Failure::new(exit, failing, &problem.detail);
     let failure = match problem.status {
-        401 => failure.mend(
+        401 => failure.fix(
             "is it a key of this project, of the right scheme (--scheme), and not expired? Is the clock of this \
              machine right? The log of windlass says which: journalctl -u windlass, on its host",
         ),
         404 if operator => {
-            failure.mend("windlass status shows the projects of this host, windlass list its deployments")
+            failure.fix("windlass status shows the projects of this host, windlass list its deployments")
         }
-        423 => failure.mend("wait, or let it through: windlass unfreeze PROJECT, on its host"),
-        429 | 503 => failure.mend("try again in a while"),
+        423 => failure.fix("wait, or let it through: windlass unfreeze PROJECT, on its host"),
+        429 | 503 => failure.fix("try again in a while"),
         _ => failure,
     };
     failure.answered(problem)
@@ -61,11 +61,11 @@ fn stranger(failing: &str, status: StatusCode, location: Option<&str>) -> Failur
     match (status.as_u16(), location) {
         (300..=399, Some(location)) => {
             Failure::new(Exit::Unreachable, failing, format!("{said}: it leads to {location}"))
-                .mend("what is signed for one address is not sent to another: give the right one as --url")
+                .fix("what is signed for one address is not sent to another: give the right one as --url")
         }
         (502..=504, _) => Failure::new(Exit::Unreachable, failing, said)
-            .mend("something in front of windlass does not reach it: is windlass running there?"),
-        _ => Failure::new(Exit::Unreachable, failing, said).mend("is the URL right? `curl URL/livez` answers `ok`"),
+            .fix("something in front of windlass does not reach it: is windlass running there?"),
+        _ => Failure::new(Exit::Unreachable, failing, said).fix("is the URL right? `curl URL/livez` answers `ok`"),
     }
 }
 

@@ -23,18 +23,18 @@ const STANDARD: &str = "whsec_";
 pub(crate) fn read(path: &Path, scheme: Option<Scheme>, output: &mut Output) -> Result<Key, Failure> {
     let thing = || format!("the key in {} cannot be used", path.display());
     let unreadable = |error: std::io::Error| {
-        let mend = match error.kind() {
+        let fix = match error.kind() {
             std::io::ErrorKind::PermissionDenied => "run this as the owner of the file, or give it to yourself",
             _ => "name the file that holds the key: --key-file FILE, or WINDLASS_KEY_FILE",
         };
-        Failure::new(Exit::Usage, thing(), error).mend(mend)
+        Failure::new(Exit::Usage, thing(), error).fix(fix)
     };
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     // A pipe has no permissions worth the name.
     if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
         let path = path.display();
-        output.remark(format_args!("warning: others may read the key in {path}; mend: chmod 600 {path}"));
+        output.remark(format_args!("warning: others may read the key in {path}; fix: chmod 600 {path}"));
     }
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
@@ -47,7 +47,7 @@ pub(crate) fn read(path: &Path, scheme: Option<Scheme>, output: &mut Output) -> 
                 thing(),
                 "it does not begin with `whsec_`, and a scheme is never guessed",
             )
-            .mend("name the scheme that the project gives this key: --scheme github, or --scheme bearer"));
+            .fix("name the scheme that the project gives this key: --scheme github, or --scheme bearer"));
         }
     };
     let id: KeyId = "client".parse().map_err(|error| Failure::from(anyhow::Error::new(error)))?;

@@ -14,17 +14,18 @@ pub(super) fn failure(address: &Address, error: &reqwest::Error) -> Failure {
     let failure = Failure::new(Exit::Unreachable, format!("windlass does not answer at {address}"), &reason);
     match (address, kind) {
         (Address::Socket(_), Some(io::ErrorKind::PermissionDenied)) => {
-            failure.mend("be in group windlass: sudo usermod -aG windlass $USER, then log in again")
+            failure.fix("be in group windlass: sudo usermod -aG windlass $USER, then log in again")
         }
-        (Address::Socket(_), Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => failure
-            .mend("is windlass running? systemctl status windlass; from another machine use --url and --key-file"),
-        (Address::Socket(_), _) => failure.mend("what does it say? journalctl -u windlass -n 50"),
-        (Address::Url(_), _) if reason.contains("certificate") => failure.mend(
+        (Address::Socket(_), Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => {
+            failure.fix("is windlass running? systemctl status windlass; from another machine use --url and --key-file")
+        }
+        (Address::Socket(_), _) => failure.fix("what does it say? journalctl -u windlass -n 50"),
+        (Address::Url(_), _) if reason.contains("certificate") => failure.fix(
             "let the service have a certificate that this machine trusts, or name its authority: SSL_CERT_FILE=ca.pem",
         ),
         (Address::Url(url), _) => {
             let port = url.port_or_known_default().unwrap_or(443);
-            failure.mend(format!("is the URL right, and may this machine connect to port {port} there?"))
+            failure.fix(format!("is the URL right, and may this machine connect to port {port} there?"))
         }
     }
 }
@@ -32,8 +33,12 @@ pub(super) fn failure(address: &Address, error: &reqwest::Error) -> Failure {
 /// What to say about one that accepts connections and then says nothing.
 pub(super) fn silent(address: &Address, waited: Duration) -> Failure {
     let waited = humantime::format_duration(waited);
-    Failure::new(Exit::Unreachable, format!("windlass does not answer at {address}"), format!("no word for {waited}"))
-        .mend("what does it say? journalctl -u windlass -n 50, on its host")
+    Failure::new(
+        Exit::Unreachable,
+        format!("windlass does not answer at {address}"),
+        format!("no response within {waited}"),
+    )
+    .fix("what does it say? journalctl -u windlass -n 50, on its host")
 }
 
 /// The innermost cause, which is the one that says something.

@@ -134,7 +134,7 @@ impl<'c> Watch<'c> {
                 // Before anything was seen there is nothing to come back to.
                 Err(failure) if self.last.is_none() => return Err(failure),
                 Err(failure) if !failure.is_passing() || started.elapsed() > PATIENCE => {
-                    return Err(failure.mend(format!("it was under way: windlass follow {}", self.deployment)));
+                    return Err(failure.fix(format!("it was under way: windlass follow {}", self.deployment)));
                 }
                 Err(_) => {}
             }

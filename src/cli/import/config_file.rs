@@ -25,11 +25,11 @@ impl<'a> Addition<'a> {
             Err(error) => return Err(refused(&format!("{}: {error}", file.display()))),
         };
         let table: toml::Table = before.parse().map_err(|_| {
-            refused(&format!("{} is not TOML", file.display())).mend("windlass check says where and why")
+            refused(&format!("{} is not TOML", file.display())).fix("windlass check says where and why")
         })?;
         if table.contains_key("compat") {
             let reason = format!("{} has a table `compat` already, and nothing is overwritten", file.display());
-            return Err(refused(&reason).mend("change it by hand, or take it away to import anew"));
+            return Err(refused(&reason).fix("change it by hand, or take it away to import anew"));
         }
         Ok(Self { file, before: Some(before) })
     }

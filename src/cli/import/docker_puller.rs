@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<E
     let puller = Puller::read(&args.file)?;
     let token = Token::new(CALLER.parse().map_err(anyhow::Error::new)?, &puller.token).map_err(|error| {
         refused(format!("the token in {} cannot be used here: {error}", args.file.display()))
-            .mend("write another there, such as one of `windlass key new --scheme bearer`, and give it to the callers")
+            .fix("write another there, such as one of `windlass key new --scheme bearer`, and give it to the callers")
     })?;
     let config = global.config_file(args.dir.as_deref())?;
     let directory = config.parent().unwrap_or(Path::new("/"));
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<E
     for file in hooks.iter().flat_map(|hook| [&hook.files.project, &hook.files.key]).chain([&token_file]) {
         if file.symlink_metadata().is_ok() {
             let reason = format!("{} is there already, and nothing is overwritten", file.display());
-            return Err(refused(reason).mend("take it away to import anew, or leave the hook out: --leave-out HOOK"));
+            return Err(refused(reason).fix("take it away to import anew, or leave the hook out: --leave-out HOOK"));
         }
     }
     let addition = Addition::to(&config)?;
@@ -77,7 +77,7 @@ fn hooks(args: &Args, puller: &Puller, directory: &Path) -> Result<Vec<Imported>
     if let Some(unknown) = named.into_iter().find(|hook| !puller.hooks.contains_key(*hook)) {
         let known: Vec<&str> = puller.hooks.keys().map(String::as_str).collect();
         return Err(refused(format!("{} has no hook {unknown:?}", args.file.display()))
-            .mend(format!("name one of its own: {}", known.join(", "))));
+            .fix(format!("name one of its own: {}", known.join(", "))));
     }
     let file = std::path::absolute(&args.file).map_err(anyhow::Error::new)?;
     let beside = file.parent().unwrap_or(Path::new("/"));
@@ -88,23 +88,23 @@ fn hooks(args: &Args, puller: &Puller, directory: &Path) -> Result<Vec<Imported>
             args.images.iter().filter(|(named, _)| named == hook).map(|(_, image)| image.clone()).collect();
         let repositories: BTreeSet<_> = images.iter().map(ImageReference::repository).collect();
         if repositories.len() < images.len() {
-            return Err(refused(format!("two images of the hook {hook:?} are of one repository")).mend("name one tag"));
+            return Err(refused(format!("two images of the hook {hook:?} are of one repository")).fix("name one tag"));
         }
         if images.is_empty() {
             missing.push(proposal(hook, run.first().map(String::as_str)));
         }
         let project = project_name(hook).ok_or_else(|| {
-            refused(format!("the hook {hook:?} cannot give a project its name")).mend("leave it out: --leave-out HOOK")
+            refused(format!("the hook {hook:?} cannot give a project its name")).fix("leave it out: --leave-out HOOK")
         })?;
         let files = Files::of(&project, directory);
         let imported = Imported { hook: hook.clone(), project: project.clone(), images, run, files };
         if let Some(other) = hooks.insert(project, imported) {
             return Err(refused(format!("the hooks {:?} and {hook:?} would be one project", other.hook))
-                .mend("leave one of them out: --leave-out HOOK"));
+                .fix("leave one of them out: --leave-out HOOK"));
         }
     }
     if !missing.is_empty() {
-        return Err(refused("docker-puller does not know which image a hook is for").mend(format!(
+        return Err(refused("docker-puller does not know which image a hook is for").fix(format!(
             "name them, or leave hooks out with --leave-out HOOK: windlass import docker-puller {} {}",
             args.file.display(),
             missing.join(" ")
@@ -119,7 +119,7 @@ fn absolute(hook: &str, words: &[String], beside: &Path) -> Result<Vec<String>, 
         refused(format!(
             "the hook {hook:?} runs {program:?}, which is neither a program of this host nor beside the file"
         ))
-        .mend("write its absolute path there, or leave the hook out: --leave-out HOOK")
+        .fix("write its absolute path there, or leave the hook out: --leave-out HOOK")
     })?;
     Ok([found.to_string_lossy().into_owned()].into_iter().chain(arguments.iter().cloned()).collect())
 }

@@ -26,7 +26,7 @@ impl Puller {
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
         let wrong = |reason: String| {
             Failure::new(Exit::Refused, format!("{} cannot be imported", file.display()), reason)
-                .mend("name docker-puller's config.json, which has `token` and `hooks`")
+                .fix("name docker-puller's config.json, which has `token` and `hooks`")
         };
         let text = Zeroizing::new(fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?);
         let value: Value = serde_json::from_str(&text)

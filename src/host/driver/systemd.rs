@@ -49,7 +49,7 @@ impl SystemdDriver<'_> {
         pins::meaning(self.engine, reference).await
     }
 
-    /// How the unit's own commands name an image that is called otherwise here, if so, and the mend.
+    /// How the unit's own commands name an image that is called otherwise here, if so, and the fix.
     async fn misnamed(
         &self,
         bus: &Bus,

@@ -131,7 +131,7 @@ async fn a_release_can_be_rolled_back_to_and_a_frozen_project_lets_nothing_throu
     for windlass in [&windlass, &Windlass::elsewhere(&home, &daemon.url, "shop", "bearer")] {
         let refused = windlass.run(&["deploy", "shop", "r.io/shop:v2"]);
         assert_eq!(refused.code, 10, "{refused:?}");
-        assert!(refused.err.contains("error: shop was not deployed\n  why:  "), "{refused:?}");
+        assert!(refused.err.contains("error: shop was not deployed\n  why: "), "{refused:?}");
         assert!(refused.err.contains("the database is being moved"), "{refused:?}");
     }
     assert_eq!(windlass.run(&["unfreeze", "shop"]).code, 0);
@@ -185,7 +185,7 @@ async fn whoever_looks_on_may_leave_without_ending_the_deployment() {
     assert!(interrupt.success());
     let left = Done::of(looking.wait_with_output().unwrap());
     assert_eq!(left.code, 30, "{left:?}");
-    assert!(left.err.contains("the deployment goes on") && left.err.contains("windlass follow "), "{left:?}");
+    assert!(left.err.contains("the deployment continues") && left.err.contains("windlass follow "), "{left:?}");
     home.world.state().hold_health = false;
     home.world.ring();
     home.world.until("v1 to be proven", |state| state.done.iter().any(|step| step.contains("await"))).await;

@@ -77,16 +77,16 @@ async fn json_is_all_that_is_printed_when_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_failure_names_the_thing_the_reason_and_the_mend() {
+async fn each_failure_names_the_thing_the_reason_and_the_fix() {
     let home = Home::with_shop();
     let windlass = Windlass::on(&home);
-    let failure = |done: &Done, code: i32, thing: &str, why: &str, mend: &str| {
+    let failure = |done: &Done, code: i32, thing: &str, why: &str, fix: &str| {
         assert_eq!(done.code, code, "{done:?}");
         assert_eq!(done.out, "", "{done:?}");
         let lines: Vec<&str> = done.err.lines().collect();
         assert!(lines[0].starts_with("error: ") && lines[0].contains(thing), "{done:?}");
-        assert!(lines[1].starts_with("  why:  ") && lines[1].contains(why), "{done:?}");
-        assert!(lines.get(2).copied().unwrap_or_default().contains(mend), "{done:?}");
+        assert!(lines[1].starts_with("  why: ") && lines[1].contains(why), "{done:?}");
+        assert!(lines.get(2).copied().unwrap_or_default().contains(fix), "{done:?}");
     };
     let socket = home.socket();
     failure(&windlass.run(&["status"]), 12, socket.to_str().unwrap(), "no such socket", "systemctl status windlass");

@@ -93,7 +93,7 @@ fn a_broken_configuration_is_told_with_its_place_by_whoever_reads_it() {
     let found: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!((json.code, &found["well"]), (10, &false.into()));
     assert_eq!(found["errors"][0]["position"]["line"], 5, "{found}");
-    assert_eq!(found["errors"][0]["mend"], "did you mean `concurrency`?");
+    assert_eq!(found["errors"][0]["fix"], "did you mean `concurrency`?");
     let serve = windlass.run(&["serve"]);
     assert!(serve.code == 10 && serve.err.contains(&place) && serve.err.contains("windlass check"), "{serve:?}");
     let init = windlass.run(&["init", "shop", "--ci", "all"]);
