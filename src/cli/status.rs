@@ -10,6 +10,7 @@ use super::list;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
 use crate::deploy::event::Outcome;
+use crate::deploy::snapshot::Condition;
 use crate::model::{Clock, ProjectName, Timestamp, one_line};
 use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView, StateView, StatusWord};
 
@@ -126,11 +127,9 @@ fn states_of(running: &[RunningView]) -> (Style, String) {
             None => counts.push((&instance.state, 1)),
         }
     }
-    let style = if running.is_empty() || !running.iter().all(|instance| works(&instance.state)) {
-        Style::Bad
-    } else {
-        Style::Good
-    };
+    let any = |condition| running.iter().any(|instance| instance.condition == condition);
+    let worst = [Condition::Broken, Condition::Starting, Condition::Unknown].into_iter().find(|worst| any(*worst));
+    let style = if running.is_empty() { Style::Bad } else { style_of(worst.unwrap_or(Condition::Working)) };
     let states: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let mut digests: Vec<&str> = running.iter().map(|instance| short(&instance.digest)).collect();
     digests.dedup();
@@ -143,8 +142,13 @@ fn short(digest: &str) -> &str {
     digest.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(digest)
 }
 
-fn works(state: &str) -> bool {
-    matches!(state, "running" | "healthy" | "exited (0)" | "active")
+fn style_of(condition: Condition) -> Style {
+    match condition {
+        Condition::Working => Style::Good,
+        Condition::Starting => Style::Busy,
+        Condition::Broken => Style::Bad,
+        Condition::Unknown => Style::Dim,
+    }
 }
 
 async fn one(name: &ProjectName, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
@@ -166,10 +170,9 @@ async fn one(name: &ProjectName, client: &Client, output: &mut Output) -> Result
         output.line("");
         let mut table = Table::new(&["RUNNING", "STATE", "IMAGE", "DIGEST"]);
         for instance in running {
-            let style = if works(&instance.state) { Style::Good } else { Style::Bad };
             table.row(vec![
                 Cell::plain(&instance.name),
-                Cell::new(style, &instance.state),
+                Cell::new(style_of(instance.condition), &instance.state),
                 Cell::plain(&instance.image),
                 Cell::new(Style::Dim, &instance.digest),
             ]);
@@ -230,12 +233,13 @@ fn pin(project: &ProjectView) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn running(states: &[(&str, &str)]) -> Vec<RunningView> {
-        let one = |(state, digest): &(&str, &str)| RunningView {
+    fn running(states: &[(&str, Condition, &str)]) -> Vec<RunningView> {
+        let one = |(state, condition, digest): &(&str, Condition, &str)| RunningView {
             name: "shop-api-1".to_owned(),
             image: "ghcr.io/acme/api:live".to_owned(),
             digest: (*digest).to_owned(),
             state: (*state).to_owned(),
+            condition: *condition,
             pinned: None,
         };
         states.iter().map(one).collect()
@@ -244,14 +248,23 @@ mod tests {
     #[test]
     fn what_runs_is_counted_by_its_state_and_named_by_its_digests() {
         let (old, new) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
-        let told = |states: &[(&str, &str)]| format!("{:?}", states_of(&running(states)));
+        let told = |states: &[(&str, Condition, &str)]| format!("{:?}", states_of(&running(states)));
+        let (working, starting, broken) = (Condition::Working, Condition::Starting, Condition::Broken);
         assert_eq!(told(&[]), "(Bad, \"nothing\")");
-        assert_eq!(told(&[("healthy", &old), ("healthy", &old)]), "(Good, \"2 healthy of aaaaaaaaaaaa\")");
         assert_eq!(
-            told(&[("healthy", &old), ("exited (1)", &new), ("healthy", "built here")]),
-            "(Bad, \"2 healthy, 1 exited (1) of aaaaaaaaaaaa, bbbbbbbbbbbb, built here\")"
+            told(&[("healthy", working, &old), ("healthy", working, &old)]),
+            "(Good, \"2 healthy of aaaaaaaaaaaa\")"
         );
-        assert_eq!(told(&[("exited (0)", &new)]), "(Good, \"1 exited (0) of bbbbbbbbbbbb\")");
+        assert_eq!(
+            told(&[("healthy", working, &old), ("exited (1)", broken, &new), ("starting", starting, "built here")]),
+            "(Bad, \"1 healthy, 1 exited (1), 1 starting of aaaaaaaaaaaa, bbbbbbbbbbbb, built here\")"
+        );
+        assert_eq!(
+            told(&[("starting", starting, &new), ("running", working, &new)]),
+            "(Busy, \"1 starting, 1 running of bbbbbbbbbbbb\")"
+        );
+        assert_eq!(told(&[("active (running)", working, &new)]), "(Good, \"1 active (running) of bbbbbbbbbbbb\")");
+        assert_eq!(told(&[("pinned", Condition::Unknown, &new)]), "(Dim, \"1 pinned of bbbbbbbbbbbb\")");
     }
 
     #[test]

@@ -52,11 +52,26 @@ pub struct Instance {
     pub digest: String,
     /// `running`, `healthy`, `unhealthy`, `starting`, `restarting`, `exited (0)`, …
     pub state: String,
-    /// Whether it does its work, as in [`Container::working`]; nothing where nobody can say so.
-    pub works: Option<bool>,
+    /// The same for programs.
+    pub condition: Condition,
     /// Whether its reference still means what it was started from; nothing where nobody can say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<bool>,
+}
+
+/// Whether one part of a project does its work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It does, or has done what it had to.
+    Working,
+    /// It is coming up, and may not do its work yet.
+    Starting,
+    /// It does not.
+    Broken,
+    /// Nobody can say.
+    #[default]
+    Unknown,
 }
 
 impl Snapshot {

@@ -5,7 +5,7 @@
 //! leave is no candidate until it is deployed again.
 
 use super::event::{Outcome, Rollback, Wanted};
-use super::snapshot::Instance;
+use super::snapshot::{Condition, Instance};
 use super::status::Status;
 use crate::model::{DeploymentId, ImageReference, PinnedImage, Repository, Timestamp};
 
@@ -181,11 +181,11 @@ impl<'a> History<'a> {
 }
 
 fn works(instance: &Instance) -> bool {
-    instance.works == Some(true)
+    matches!(instance.condition, Condition::Working | Condition::Starting)
 }
 
 fn is_not_broken(instance: &Instance) -> bool {
-    instance.works != Some(false)
+    instance.condition != Condition::Broken
 }
 
 /// Whether all that runs of the image's repository is that image, and is as it is asked for.
@@ -303,7 +303,7 @@ mod tests {
             image: format!("r.io/{name}:live"),
             digest: image(text).digest.to_string(),
             state: "running".to_owned(),
-            works: Some(true),
+            condition: Condition::Working,
             pinned: None,
         }
     }
@@ -369,7 +369,11 @@ mod tests {
 
         fn set_works(&mut self, text: &str, works: bool) {
             let digest = image(text).digest.to_string();
-            self.running.iter_mut().filter(|found| found.digest == digest).for_each(|found| found.works = Some(works));
+            let condition = if works { Condition::Working } else { Condition::Broken };
+            self.running
+                .iter_mut()
+                .filter(|found| found.digest == digest)
+                .for_each(|found| found.condition = condition);
         }
 
         fn read<T>(&self, ask: impl FnOnce(&History<'_>) -> T) -> T {
@@ -499,7 +503,7 @@ mod tests {
         shop.ended(&["web:bad"], Outcome::RollbackFailed);
         assert_eq!(shop.way().unwrap().images, images(&["web:v2"]));
         // Of a program nobody can say whether what is pinned works.
-        shop.running[0].works = None;
+        shop.running[0].condition = Condition::Unknown;
         assert_eq!(shop.way().unwrap().images, images(&["web:v2"]));
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::deploy::event::Evidence;
+use crate::deploy::snapshot::Condition;
 use crate::model::ImageReference;
 
 /// What the engine says about one container.
@@ -81,6 +82,15 @@ impl ContainerFacts {
             State::Running => self.health != Some(Health::Unhealthy) && !self.is_shaky(),
             State::Exited => self.exit_code == 0,
             State::Created | State::Paused | State::Restarting | State::Dead => false,
+        }
+    }
+
+    /// The same for programs.
+    pub(crate) fn condition(&self) -> Condition {
+        match self.health {
+            _ if !self.works() => Condition::Broken,
+            Some(Health::Starting) => Condition::Starting,
+            _ => Condition::Working,
         }
     }
 

@@ -103,7 +103,7 @@ pub(crate) async fn observe(
             image: container.image.clone(),
             digest: digest.unwrap_or_else(|| container.image_id.clone()),
             state: container.state_words(),
-            works: Some(container.works()),
+            condition: container.condition(),
             pinned: match container.reference().filter(|reference| reference.digest().is_none()) {
                 Some(reference) => Some(pins::starts(engine, &reference, &container.image_id).await?),
                 None => None,

@@ -11,6 +11,7 @@ use super::health::{Mark, Verdict};
 use super::systemd::Bus;
 use super::watch::{LOG_LINES, Look, Subject};
 use crate::deploy::event::Evidence;
+use crate::deploy::snapshot::Condition;
 use crate::model::{ImageReference, UnitName, one_line};
 
 /// So many restarts since the job, and it is a loop.
@@ -64,6 +65,15 @@ impl UnitFacts {
     /// a oneshot has run, so each one that has not failed counts.
     pub(crate) fn works(&self) -> bool {
         matches!(self.judge(0), Verdict::Good)
+    }
+
+    /// The same for programs. What failed, and what was stopped, is not starting.
+    pub(crate) fn condition(&self) -> Condition {
+        match self.judge(0) {
+            Verdict::Good => Condition::Working,
+            Verdict::Wait(_) => Condition::Starting,
+            Verdict::Bad(_) => Condition::Broken,
+        }
     }
 
     /// Whether it is up now.
@@ -276,6 +286,12 @@ mod tests {
                 Verdict::Bad(_) => "bad",
             };
             assert_eq!((unit.state_words().as_str(), found), (words, verdict));
+            let condition = match verdict {
+                "good" => Condition::Working,
+                "wait" => Condition::Starting,
+                _ => Condition::Broken,
+            };
+            assert_eq!(unit.condition(), condition, "{words}");
         }
         let old = UnitFacts { restarts: 7, ..unit("simple", "active", "running") };
         assert_eq!(old.judge(7), Verdict::Good, "what it did before the release says nothing");

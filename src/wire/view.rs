@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deploy::event::{Event, Outcome, RequestedBy, Rollback, Wanted};
 use crate::deploy::plan::Plan;
-use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::deploy::snapshot::{Condition, Instance, Snapshot};
 use crate::deploy::status::{Phase, State, Status};
 use crate::deploy::way_back::{Entry, Standing};
 use crate::model::{DeploymentId, Digest, ImageReference, PinnedImage, ProjectName, Timestamp};
@@ -74,6 +74,9 @@ pub struct RunningView {
     pub digest: String,
     /// Its state in a word or two.
     pub state: String,
+    /// The same for programs.
+    #[serde(default)]
+    pub condition: Condition,
     /// Whether the reference still means what it was started from; nothing where nobody can say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<bool>,
@@ -318,7 +321,14 @@ impl ReleaseView {
 /// Instances as callers read them.
 #[must_use]
 pub fn runs(instances: Vec<Instance>) -> Vec<RunningView> {
-    let run = |Instance { name, image, digest, state, pinned, .. }| RunningView { name, image, digest, state, pinned };
+    let run = |Instance { name, image, digest, state, condition, pinned, .. }| RunningView {
+        name,
+        image,
+        digest,
+        state,
+        condition,
+        pinned,
+    };
     instances.into_iter().map(run).collect()
 }
 

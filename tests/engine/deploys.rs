@@ -18,6 +18,7 @@ fn the_first_deployment_of_a_project_starts_it_and_the_answer_proves_what_runs()
     let running = &deployment["running"][0];
     assert_eq!(running["name"], json!(site.container("web").unwrap().name));
     assert_eq!((&running["digest"], &running["state"]), (&json!(v1.digest), &json!("running")));
+    assert_eq!(running["condition"], "working");
 }
 
 #[test]

@@ -86,7 +86,8 @@ async fn a_deployment_says_what_runs_now_as_the_machine_sees_it() {
     let path = format!("/v1/deployments/{}", ids[0]);
     let found = shop.get(&path).await.json();
     let running = json!([{
-        "name": "shop-web-1", "image": "r.io/shop:live", "digest": Digest::of(b"v1").to_string(), "state": "healthy"
+        "name": "shop-web-1", "image": "r.io/shop:live", "digest": Digest::of(b"v1").to_string(), "state": "healthy",
+        "condition": "working"
     }]);
     assert_eq!(found["running"], running);
     home.world.state().running.clear();

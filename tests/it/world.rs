@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use windlass::deploy::event::{Evidence, Outcome, Transfer};
 use windlass::deploy::plan::{Expected, Source, Step};
 use windlass::deploy::sharing::Uses;
-use windlass::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use windlass::deploy::snapshot::{Condition, Container, Instance, Service, Snapshot};
 use windlass::deploy::spec::{CommandLine, ProjectSpec};
 use windlass::host::{End, Host, HostError, Narrator};
 use windlass::lanes::Lease;
@@ -474,7 +474,7 @@ impl Host for World {
                 image: state.reference(name, service),
                 digest: running.digest.to_string(),
                 state: if running.works { "healthy" } else { "unhealthy" }.to_owned(),
-                works: Some(running.works),
+                condition: if running.works { Condition::Working } else { Condition::Broken },
                 pinned: None,
             })
             .collect())

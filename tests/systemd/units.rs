@@ -1,5 +1,7 @@
 //! Units as targets: what is released is what they start, after a reboot as well, and what is bad is put back.
 
+use serde_json::Value;
+
 use crate::host::{Host, PATIENCE};
 use crate::image::Image;
 use crate::program::{Program, eventually};
@@ -161,6 +163,9 @@ fn oneshot_forking_and_template_units_are_restarted_in_their_order() {
     assert_eq!(host.sh("cat /var/lib/order").lines().collect::<Vec<_>>(), order("1"));
     let running = host.sh("windlass status {name}");
     assert!(running.contains("once.service") && running.contains("inactive (dead)"), "{running}");
+    let shown: Value = serde_json::from_str(&host.sh("windlass status {name} --json")).unwrap();
+    let conditions = shown["project"]["running"].as_array().unwrap().iter().map(|instance| &instance["condition"]);
+    assert_eq!(conditions.collect::<Vec<_>>(), ["working"; 4], "{shown}");
 
     host.sh("rm /var/lib/order");
     let bad = deploy(&host, "v2", &Image::running("2", "exit 1"));

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::Driver;
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
-use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::snapshot::{Condition, Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Commands, ProjectSpec, Target};
 use crate::host::docker::Engine;
 use crate::host::lifecycle::{Context, check, run, told};
@@ -132,7 +132,7 @@ impl Driver for CommandDriver<'_> {
                     image: reference.to_string(),
                     digest: image.digest.unwrap_or(image.id).to_string(),
                     state: "pinned".to_owned(),
-                    works: None,
+                    condition: Condition::Unknown,
                     pinned: None,
                 });
             }

@@ -221,7 +221,7 @@ impl Driver for SystemdDriver<'_> {
                     image: reference.to_string(),
                     digest: image.digest.unwrap_or(image.id).to_string(),
                     state: facts.state_words(),
-                    works: Some(facts.works()),
+                    condition: facts.condition(),
                     pinned: None,
                 });
             }
