@@ -12,7 +12,7 @@ use crate::wire::request::FreezeBody;
 /// Which project, why, and for how long.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is under way goes on; what comes is refused with the reason.
+What is under way goes on. What waits ends untouched when its turn comes; what comes is refused with the reason.
 
 Example:
   windlass freeze shop --reason 'the database is being moved' --for 2h")]

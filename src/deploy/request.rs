@@ -1,12 +1,12 @@
 //! What somebody asks for, and whether it is admitted: authentic, understood and allowed.
 
-use crate::auth::{Delivery, Identity, Permission, Verified};
+use crate::auth::{Delivery, Identity, Permission, Scope, Verified};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{RequestedBy, Rollback, Wanted};
 use crate::deploy::spec::{NotAllowed, matches_any};
 use crate::deploy::way_back::WayBack;
 use crate::model::{
-    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, ProjectName, one_line,
+    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, PinnedImage, ProjectName, one_line,
 };
 
 /// More images than any project has services.
@@ -141,18 +141,8 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`] says what is in the way.
 pub fn admit(project: &Project, verified: &Verified<Delivery>, ask: &Ask) -> Result<DeployRequest, Refusal> {
-    let scope = verified.scope();
-    if !scope.may.contains(&Permission::Deploy) {
-        return Err(Refusal::KeyMayNot { key: verified.key().clone(), what: "deploy".to_owned() });
-    }
     let images = images(ask)?;
-    for image in &images {
-        project.spec.allows(image)?;
-        let tag = image.tag().unwrap_or_default();
-        if !scope.tags.is_empty() && !matches_any(&scope.tags, tag) {
-            return Err(Refusal::KeyMayNot { key: verified.key().clone(), what: format!("deploy the tag {tag:?}") });
-        }
-    }
+    allow(project, verified.key(), verified.scope(), &images)?;
     let mut requested_by = remarks(ask);
     requested_by.key = Some(verified.key().clone());
     match &verified.get().identity {
@@ -204,12 +194,7 @@ pub fn admit_operator(project: &Project, operator: &str, ask: &Ask) -> Result<De
 /// [`Refusal`] says what is in the way.
 pub fn admit_rollback(project: &Project, operator: &str, way: WayBack) -> Result<DeployRequest, Refusal> {
     let WayBack { images, rollback } = way;
-    for image in &images {
-        let repository = image.image.repository();
-        if !project.spec.images.contains(repository) {
-            return Err(NotAllowed::Repository { repository: repository.clone() }.into());
-        }
-    }
+    allow_release(project, &images)?;
     let actor = Some(one_line(operator, LONGEST_REMARK));
     Ok(DeployRequest {
         project: project.spec.name.clone(),
@@ -219,6 +204,45 @@ pub fn admit_rollback(project: &Project, operator: &str, way: WayBack) -> Result
         repetition: Repetition::Never,
         rollback: Some(rollback),
     })
+}
+
+/// Whether what was admitted may still begin: the configuration may have changed while it waited.
+///
+/// # Errors
+/// [`Refusal`] says what is in the way now.
+pub fn readmit(project: &Project, wanted: &Wanted, key: Option<&KeyId>) -> Result<(), Refusal> {
+    match (wanted, key) {
+        (Wanted::Release(images), _) => allow_release(project, images),
+        (Wanted::Images(images), None) => allow_images(project, images),
+        (Wanted::Images(images), Some(id)) => match project.keys.iter().find(|key| key.id == *id) {
+            Some(key) => allow(project, id, &key.scope, images),
+            None => Err(Refusal::KeyMayNot {
+                key: id.clone(),
+                what: "deploy: it is no longer a key of the project".to_owned(),
+            }),
+        },
+    }
+}
+
+fn allow(project: &Project, key: &KeyId, scope: &Scope, images: &[ImageReference]) -> Result<(), Refusal> {
+    if !scope.may.contains(&Permission::Deploy) {
+        return Err(Refusal::KeyMayNot { key: key.clone(), what: "deploy".to_owned() });
+    }
+    allow_images(project, images)?;
+    let is_in_scope = |tag: &str| scope.tags.is_empty() || matches_any(&scope.tags, tag);
+    match images.iter().map(|image| image.tag().unwrap_or_default()).find(|tag| !is_in_scope(tag)) {
+        Some(tag) => Err(Refusal::KeyMayNot { key: key.clone(), what: format!("deploy the tag {tag:?}") }),
+        None => Ok(()),
+    }
+}
+
+fn allow_images(project: &Project, images: &[ImageReference]) -> Result<(), Refusal> {
+    Ok(images.iter().try_for_each(|image| project.spec.allows(image))?)
+}
+
+fn allow_release(project: &Project, images: &[PinnedImage]) -> Result<(), Refusal> {
+    let foreign = images.iter().map(|image| image.image.repository()).find(|it| !project.spec.images.contains(it));
+    foreign.map_or(Ok(()), |repository| Err(NotAllowed::Repository { repository: repository.clone() }.into()))
 }
 
 fn images(ask: &Ask) -> Result<Vec<ImageReference>, Refusal> {

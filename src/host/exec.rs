@@ -115,6 +115,9 @@ impl Run<'_> {
             }
         };
         let mut group = Group(child.id());
+        if let (Some(record), Some(pid)) = (&record, child.id()) {
+            record.is_run_by(pid);
+        }
 
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (mut out, mut err) = (Tail::new(self.keep), Tail::new(self.keep));
@@ -159,7 +162,7 @@ impl Run<'_> {
     }
 
     #[expect(clippy::disallowed_types, reason = "this is the one place where programs are started")]
-    fn command(&self) -> tokio::process::Command {
+    pub(super) fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(self.program);
         command.args(self.arguments).env_clear().env("PATH", DEFAULT_PATH).envs(inherited());
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));

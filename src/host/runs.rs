@@ -2,7 +2,9 @@
 //! a windlass that was killed finds what its predecessor had started.
 //!
 //! A run carries its record's id in its environment, and every process that it starts inherits it. That reaches what a
-//! process group or a parent-death signal does not: the Compose plugin is a child of the `docker` client.
+//! process group or a parent-death signal does not: the Compose plugin is a child of the `docker` client. What has
+//! cleaned its environment, as `sudo` does, is found by its process group. Only what has done both and gone into a group of
+//! its own is not found.
 
 use std::fs;
 use std::io;
@@ -65,7 +67,7 @@ impl Runs {
         for record in self.records_of(project) {
             let begun = Instant::now();
             loop {
-                let processes = processes_with(&record.id);
+                let processes = record.processes();
                 if processes.is_empty() {
                     break;
                 }
@@ -106,6 +108,33 @@ fn prefix(project: &ProjectName) -> String {
 }
 
 impl Record {
+    /// Notes which process group the run is, once it has begun.
+    pub(crate) fn is_run_by(&self, group: u32) {
+        let Some(Membership { session, .. }) = Membership::of(Path::new("/proc/self")) else { return };
+        if let Err(error) = fs::write(&self.file, format!("{group} {session}\n")) {
+            tracing::warn!(file = %self.file.display(), %error, "failed to record the process group of a run");
+        }
+    }
+
+    /// The processes of the run, as far as this process may look at them.
+    fn processes(&self) -> Vec<Pid> {
+        let noted = fs::read_to_string(&self.file).unwrap_or_default();
+        let group = Membership::noted(&noted);
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let wanted = format!("{VARIABLE}={}", self.id);
+        let carries = |process: &Path| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        };
+        // A number may be in use again for another group, but not in the session of a windlass that is gone.
+        let belongs = |process: &Path| group.is_some() && Membership::of(process) == group;
+        let pid = |entry: fs::DirEntry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            (carries(&entry.path()) || belongs(&entry.path())).then(|| Pid::from_raw(pid))
+        };
+        entries.flatten().filter_map(pid).collect()
+    }
+
     /// What the run must have in its environment.
     pub(crate) fn variable(&self) -> (&'static str, &str) {
         (VARIABLE, &self.id)
@@ -121,19 +150,29 @@ impl Record {
     }
 }
 
-/// The processes that carry the record `id`, as far as this process may look at them.
-fn processes_with(id: &str) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let wanted = format!("{VARIABLE}={id}");
-    let carries = |process: &Path| {
-        let environment = fs::read(process.join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
-    };
-    let pid = |entry: fs::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        carries(&entry.path()).then(|| Pid::from_raw(pid))
-    };
-    entries.flatten().filter_map(pid).collect()
+/// The process group and the session of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Membership {
+    group: u32,
+    session: u32,
+}
+
+impl Membership {
+    /// Of the process that the directory `/proc/PID` is about; see proc(5), stat. One that has ended belongs nowhere.
+    fn of(process: &Path) -> Option<Self> {
+        let stat = fs::read_to_string(process.join("stat")).ok()?;
+        // The name in brackets may contain anything.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let is_alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+        let mut numbers = fields.skip(1);
+        let found = Self { group: numbers.next()?.parse().ok()?, session: numbers.next()?.parse().ok()? };
+        is_alive.then_some(found)
+    }
+
+    fn noted(text: &str) -> Option<Self> {
+        let (group, session) = text.trim().split_once(' ')?;
+        Some(Self { group: group.parse().ok()?, session: session.parse().ok()? })
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +210,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (runs, project) = (Runs::new(Some(directory.path().join("runs"))), "shop".parse().unwrap());
         let record = runs.begin(&project).unwrap();
-        let id = record.id.clone();
+        let left = Record { id: record.id.clone(), file: record.file.clone() };
         // In a session of its own, which no signal to the run's group reaches.
         let script = shell("setsid sh -c 'touch begun; while :; do sleep 1; done' & wait");
         let interrupted = run(&script, directory.path(), Some(record)).output();
@@ -179,12 +218,33 @@ mod tests {
             output = interrupted => panic!("{output:?}"),
             () = begun(directory.path()) => {}
         }
-        assert!(!processes_with(&id).is_empty());
+        assert!(!left.processes().is_empty());
         let (narrator, _remarks) = Narrator::new();
         runs.end_leftovers(&"other".parse().unwrap(), &narrator).await.unwrap();
-        assert!(!processes_with(&id).is_empty(), "another project's run is not touched");
+        assert!(!left.processes().is_empty(), "another project's run is not touched");
         runs.end_leftovers(&project, &narrator).await.unwrap();
-        assert!(processes_with(&id).is_empty() && runs.records_of(&project).is_empty());
+        assert!(left.processes().is_empty() && runs.records_of(&project).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_an_interrupted_run_started_with_a_clean_environment_is_ended_as_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let (runs, project) = (Runs::new(Some(directory.path().join("runs"))), "shop".parse().unwrap());
+        let record = runs.begin(&project).unwrap();
+        let left = Record { id: record.id.clone(), file: record.file.clone() };
+        let script = shell("env -i PATH=\"$PATH\" sh -c 'touch begun; while :; do sleep 1; done' & wait");
+        // Killed, as a windlass is that has no time to end what it runs.
+        let mut command = run(&script, directory.path(), None).command();
+        let mut child = command.env(VARIABLE, &left.id).kill_on_drop(false).spawn().unwrap();
+        record.is_run_by(child.id().unwrap());
+        begun(directory.path()).await;
+        assert!(left.processes().len() > 1);
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+        assert!(!left.processes().is_empty(), "the worker works on");
+        let (narrator, _remarks) = Narrator::new();
+        runs.end_leftovers(&project, &narrator).await.unwrap();
+        assert!(left.processes().is_empty());
     }
 
     #[tokio::test]
@@ -192,12 +252,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (runs, project) = (Runs::new(Some(directory.path().join("runs"))), "shop".parse().unwrap());
         let record = runs.begin(&project).unwrap();
-        let id = record.id.clone();
+        let left = Record { id: record.id.clone(), file: record.file.clone() };
         let script = shell("setsid sh -c 'touch begun; sleep 60' >/dev/null 2>&1 & while [ ! -e begun ]; do :; done");
         run(&script, directory.path(), Some(record)).output().await.unwrap();
         let (narrator, _remarks) = Narrator::new();
         runs.end_leftovers(&project, &narrator).await.unwrap();
-        let processes = processes_with(&id);
+        let processes = left.processes();
         assert!(!processes.is_empty());
         for pid in processes {
             let _ = kill(pid, Signal::SIGKILL);

@@ -14,6 +14,7 @@ use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Event, Outcome, Transfer};
 use crate::deploy::plan::{self, Change, Step};
 use crate::deploy::recover::{Decision, decide};
+use crate::deploy::request::readmit;
 use crate::deploy::snapshot::Snapshot;
 use crate::deploy::status::{Course, State, Status};
 use crate::host::{End, HostError, Narrator, Remark};
@@ -59,8 +60,16 @@ impl Carrier {
             Decision::Nothing => return Ok(()),
             Decision::End(outcome, reason) => return self.conclude(outcome, Some(reason)).await,
             Decision::RollBack(cause) => self.turn_back(cause).await?,
-            Decision::Requeue => self.scribe.write(Event::Started).await?,
-            Decision::Continue => {}
+            Decision::Requeue => match self.what_forbids_it(true).await {
+                Some(reason) => return self.leave_untouched(Cause::Failed(reason)).await,
+                None => self.scribe.write(Event::Started).await?,
+            },
+            Decision::Continue if self.course().is_some_and(|course| course.disturbed) => {}
+            Decision::Continue => {
+                if let Some(reason) = self.what_forbids_it(false).await {
+                    return self.leave_untouched(Cause::Failed(reason)).await;
+                }
+            }
         }
         if !self.is_going_back() {
             match self.forward().await {
@@ -79,6 +88,24 @@ impl Carrier {
             }
         }
         self.go_back().await
+    }
+
+    /// Why it may not be begun any more, although it was accepted: what is in force now decides.
+    async fn what_forbids_it(&self, has_waited: bool) -> Option<String> {
+        let Status { wanted, requested_by, rollback, .. } = self.status();
+        if let Err(refusal) = readmit(&self.project, wanted, requested_by.key.as_ref()) {
+            return Some(format!("the configuration has changed since this was accepted: {refusal}"));
+        }
+        if !has_waited || rollback.is_some() {
+            return None;
+        }
+        match self.inner.store.frozen(&self.project.spec.name).await {
+            Ok(freeze) => freeze.map(|freeze| format!("the project is {freeze}")),
+            Err(error) => {
+                tracing::error!(deployment = %self.scribe.deployment().id, %error, "failed to read whether the project is frozen");
+                None
+            }
+        }
     }
 
     async fn forward(&mut self) -> Result<(), Failure> {

@@ -228,6 +228,57 @@ async fn a_frozen_project_lets_nobody_through_and_says_who_why_and_until_when() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_not_begun_once_its_project_is_frozen() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    home.world.state().hold_health = true;
+    let running = caller.ask("two", "r.io/shop:v2").await.id();
+    home.world.until("v2 to be applied", |state| state.running.values().any(|r| r.digest == Digest::of(b"v2"))).await;
+    let waiting = caller.ask("three", "r.io/shop:v1").await.id();
+    assert_eq!(act(&home, "/v1/projects/shop/freeze", json!({ "reason": "stocktaking" })).await.status, 200);
+    home.world.state().hold_health = false;
+    home.world.ring();
+    assert_eq!(caller.outcome(&running).await["status"], "succeeded", "what is under way goes on");
+    let ended = caller.outcome(&waiting).await;
+    assert_eq!(ended["status"], "abandoned", "{ended}");
+    assert!(ended["reason"].as_str().unwrap().contains("stocktaking"), "{ended}");
+    assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_held_against_the_configuration_that_is_in_force_when_its_turn_comes() {
+    let renamed = |home: &Home| {
+        let file = home.path().join("projects.d/shop.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, text.replace("id = \"standard\"", "id = \"another\"")).unwrap();
+    };
+    let changes: [(&str, &dyn Fn(&Home)); 3] = [
+        ("r.io/shop is not", &|home| home.project("shop", &["r.io/other"])),
+        ("tag", &|home| home.project_with("shop", &["r.io/shop"], "tags = [\"v1\"]")),
+        ("no longer a key", &renamed),
+    ];
+    for (told, change) in changes {
+        let home = Home::with_shop();
+        home.world.publish("r.io/shop:v2", "v2");
+        let (daemon, caller) = shop(&home);
+        assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+        home.world.state().hold_health = true;
+        let running = caller.ask("two", "r.io/shop:v1").await.id();
+        let waiting = caller.ask("three", "r.io/shop:v2").await.id();
+        change(&home);
+        daemon.daemon().reload(home.settings());
+        home.world.state().hold_health = false;
+        home.world.ring();
+        assert_eq!(caller.outcome(&running).await["status"], "succeeded", "{told}");
+        let ended = caller.outcome(&waiting).await;
+        assert_eq!(ended["status"], "abandoned", "{ended}");
+        assert!(ended["reason"].as_str().unwrap().contains(told), "{ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_freeze_of_thousands_of_years_is_refused_and_freezes_nothing() {
     let home = Home::with_shop();
     let (_daemon, caller) = shop(&home);
