@@ -26,9 +26,9 @@ const DWELLERS_FIRST: &str = "has dependent containers which must be removed bef
 const UP_AGAIN: &str = "cannot be removed without force";
 /// What the engine says while somebody else, such as an operator or an earlier Compose, changes the same containers.
 const PASSING: [&str; 6] = [
-    "already in use by container",
+    "already in use by",
     "is already in progress",
-    "No such container",
+    "no such container",
     "marked for removal",
     "is not running",
     "cannot remove a running container",
@@ -151,7 +151,7 @@ impl Apply<'_> {
             } else if reason.contains(UP_AGAIN) {
                 let containers = self.engine.containers_of(&model.name, services).await?;
                 containers.into_iter().filter(|container| reason.contains(&container.id)).collect()
-            } else if PASSING.iter().any(|words| reason.contains(words)) {
+            } else if PASSING.iter().any(|words| reason.to_lowercase().contains(words)) {
                 self.narrator.say(&format!("{reason}; trying again"));
                 sleep(PAUSE).await;
                 Vec::new()

@@ -47,6 +47,13 @@ impl Engine {
         Program::new("podman").env("CONTAINER_HOST", address.unwrap()).arg("--remote").args(words)
     }
 
+    /// Whether a container was asked to stop. Docker tells by an event alone, Podman by the state alone.
+    pub fn is_stopping(&self, id: &str) -> bool {
+        let of_it = format!("container={id}");
+        let told = ["events", "--since", "1h", "--until", "0s", "--filter", "event=kill", "--filter", &of_it];
+        self.inspect(id).state == "stopping" || !self.docker(&told).text().is_empty()
+    }
+
     /// What its containers run on, in the registries' words.
     pub fn architecture(&self) -> String {
         self.docker(&["version", "--format", "{{.Server.Arch}}"]).text()

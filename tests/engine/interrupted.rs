@@ -69,10 +69,7 @@ fn cancelled_while_the_old_container_is_being_stopped_and_somebody_has_removed_i
     let (site, v1, _) = stubborn_site();
     let before = site.engine.inspect(&containers(&site)[0]);
     let id = until_v1_is_being_stopped(&site);
-    let of_it = format!("container={}", before.id);
-    let told = ["events", "--since", "10m", "--until", "0s", "--filter", "event=kill", "--filter", &of_it];
-    let is_asked_to_stop = || !site.engine.docker(&told).text().is_empty();
-    eventually(PATIENCE, "compose to stop the old container", || is_asked_to_stop().then_some(()));
+    eventually(PATIENCE, "compose to stop the old container", || site.engine.is_stopping(&before.id).then_some(()));
     let successor = containers(&site).into_iter().find(|id| *id != before.id).unwrap();
     site.engine.docker(&["rm", &successor]).text();
     cancelled_it_leaves(&site, &id, &v1);

@@ -18,7 +18,7 @@ fn a_registry_that_goes_away_in_the_middle_of_a_pull_leaves_the_old_release() {
     let mut site = Site::with_registry(registry.clone(), &proxy.address, WEB);
     let v1 = site.publish("app:v1", &Image::web("v1"));
     site.publish("app:v2", &Image::web("v2").with_megabytes(40));
-    site.project_with(&["app"], "timeout = \"15s\"", "");
+    site.project_with(&["app"], "timeout = \"6s\"", "");
     site.start();
     site.deploy("app:v1").succeeded();
     let before = site.container("web");
@@ -74,9 +74,10 @@ fn a_registry_that_answers_nonsense_is_given_up_in_time_and_the_old_release_stay
     let mut site = Site::with_registry(registry, &proxy.address, WEB);
     let v1 = site.publish("app:v1", &Image::web("v1"));
     let v2 = site.publish("app:v2", &Image::web("v2"));
-    site.project_with(&["app"], "timeout = \"6s\"", "");
     site.start();
     site.deploy("app:v1").succeeded();
+    site.project_with(&["app"], "timeout = \"15s\"", "");
+    site.reload();
     let before = site.container("web");
     let empty = "Content-Length: 0\r\nConnection: close\r\n\r\n";
     for (head, why) in [

@@ -77,10 +77,9 @@ impl Stage {
             }
             Phase::Apply => {
                 let id = site.ask("app:v2");
-                let old = format!("container={}", site.container("web").unwrap().id);
-                let told = ["--since", "1h", "--until", "0s", "--filter", "event=kill", "--filter", &old];
+                let old = site.container("web").unwrap().id;
                 eventually(PATIENCE, "the old container to be told to stop", || {
-                    (!site.engine.docker(&["events"]).args(told).text().is_empty()).then_some(())
+                    site.engine.is_stopping(&old).then_some(())
                 });
                 id
             }
