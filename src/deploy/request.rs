@@ -2,6 +2,7 @@
 
 use crate::auth::{Delivery, Identity, Permission, Scope, Verified};
 use crate::deploy::catalog::Project;
+use crate::deploy::docker_puller;
 use crate::deploy::event::{RequestedBy, Rollback, Wanted};
 use crate::deploy::spec::{NotAllowed, matches_any};
 use crate::deploy::way_back::WayBack;
@@ -216,6 +217,8 @@ pub fn readmit(project: &Project, wanted: &Wanted, key: Option<&KeyId>) -> Resul
         (Wanted::Images(images), None) => allow_images(project, images),
         (Wanted::Images(images), Some(id)) => match project.keys.iter().find(|key| key.id == *id) {
             Some(key) => allow(project, id, &key.scope, images),
+            // Its token is the host's, and no project lists it.
+            None if id.as_str() == docker_puller::CALLER => allow_images(project, images),
             None => Err(Refusal::KeyMayNot {
                 key: id.clone(),
                 what: "deploy: it is no longer a key of the project".to_owned(),
