@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::guard::{Failure, Guard, Persistence, insist};
-use super::scribe::{Halt, Scribe};
+use super::scribe::{self, Halt, Scribe};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Event, Outcome, Transfer};
 use crate::deploy::plan::{self, Change, Step};
@@ -20,7 +20,7 @@ use crate::deploy::status::{Course, State, Status};
 use crate::host::{End, HostError, Narrator, Remark};
 use crate::lanes::Lease;
 use crate::model::PinnedImage;
-use crate::store::Deployment;
+use crate::store::{Deployment, Freeze};
 
 /// How often the progress of a pull is written down at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -60,14 +60,14 @@ impl Carrier {
             Decision::Nothing => return Ok(()),
             Decision::End(outcome, reason) => return self.conclude(outcome, Some(reason)).await,
             Decision::RollBack(cause) => self.turn_back(cause).await?,
-            Decision::Requeue => match self.what_forbids_it(true).await {
-                Some(reason) => return self.leave_untouched(Cause::Failed(reason)).await,
+            Decision::Requeue => match self.what_forbids_it(true).await? {
+                Some(cause) => return self.leave_untouched(cause).await,
                 None => self.scribe.write(Event::Started).await?,
             },
             Decision::Continue if self.course().is_some_and(|course| course.disturbed) => {}
             Decision::Continue => {
-                if let Some(reason) = self.what_forbids_it(false).await {
-                    return self.leave_untouched(Cause::Failed(reason)).await;
+                if let Some(cause) = self.what_forbids_it(false).await? {
+                    return self.leave_untouched(cause).await;
                 }
             }
         }
@@ -91,20 +91,34 @@ impl Carrier {
     }
 
     /// Why it may not be begun any more, although it was accepted: what is in force now decides.
-    async fn what_forbids_it(&self, has_waited: bool) -> Option<String> {
+    async fn what_forbids_it(&self, has_waited: bool) -> Result<Option<Cause>, Halt> {
         let Status { wanted, requested_by, rollback, .. } = self.status();
         if let Err(refusal) = readmit(&self.project, wanted, requested_by.key.as_ref()) {
-            return Some(format!("the configuration has changed since this was accepted: {refusal}"));
+            let reason = format!("the configuration has changed since this was accepted: {refusal}");
+            return Ok(Some(Cause::Failed(reason)));
         }
         if !has_waited || rollback.is_some() {
-            return None;
+            return Ok(None);
         }
-        match self.inner.store.frozen(&self.project.spec.name).await {
-            Ok(freeze) => freeze.map(|freeze| format!("the project is {freeze}")),
-            Err(error) => {
-                tracing::error!(deployment = %self.scribe.deployment().id, %error, "failed to read whether the project is frozen");
-                None
+        match self.guard().wait(self.freeze()).await {
+            Ok(freeze) => Ok(freeze.map(|freeze| Cause::Failed(format!("the project is {freeze}")))),
+            Err(failure) => failure.into_cause().map(Some),
+        }
+    }
+
+    /// Why the project takes no deployments. A database that cannot be read is waited for: a freeze may be in it.
+    async fn freeze(&self) -> Option<Freeze> {
+        let mut complained = false;
+        loop {
+            match self.inner.store.frozen(&self.project.spec.name).await {
+                Ok(freeze) => return freeze,
+                Err(error) if !complained => {
+                    complained = true;
+                    tracing::error!(deployment = %self.scribe.deployment().id, %error, "failed to read whether the project is frozen; the deployment waits until it can be read");
+                }
+                Err(_) => {}
             }
+            tokio::time::sleep(scribe::RETRY).await;
         }
     }
 

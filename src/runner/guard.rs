@@ -71,12 +71,12 @@ impl Guard {
 
 impl Guard {
     /// Waits for what others do, for as long as it takes: only a withdrawal or a stop of windlass ends it.
-    pub(super) async fn wait(mut self, others: impl Future<Output = ()>) -> Result<(), Failure> {
+    pub(super) async fn wait<T>(mut self, others: impl Future<Output = T>) -> Result<T, Failure> {
         let withdrawn = withdrawn(self.withdrawn.take());
         tokio::select! {
             biased;
             by = withdrawn => Err(Failure::Withdrawn(by)),
-            () = others => Ok(()),
+            done = others => Ok(done),
             () = self.inner.closing.cancelled() => Err(Halt::Stopping.into()),
         }
     }

@@ -8,8 +8,8 @@ use crate::deploy::event::Event;
 use crate::deploy::status::IllegalEvent;
 use crate::store::{Deployment, Store, StoreError};
 
-/// How long to wait before a write is tried again that the disk refused.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before the database is asked again that failed.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// The only writer of one deployment's events.
 pub(super) struct Scribe {

@@ -1,5 +1,7 @@
 //! What operators do on the socket: being able to open it is all they have to prove.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use windlass::auth::Scheme;
 use windlass::model::{Digest, Timestamp};
@@ -245,6 +247,30 @@ async fn what_waits_is_not_begun_once_its_project_is_frozen() {
     assert_eq!(ended["status"], "abandoned", "{ended}");
     assert!(ended["reason"].as_str().unwrap().contains("stocktaking"), "{ended}");
     assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_not_begun_while_nobody_can_read_whether_its_project_is_frozen() {
+    let home = Home::with_shop();
+    home.world.publish("r.io/shop:v2", "v2");
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
+    home.world.state().hold_health = true;
+    let running = caller.ask("two", "r.io/shop:v1").await.id();
+    let waiting = caller.ask("three", "r.io/shop:v2").await.id();
+    assert_eq!(act(&home, "/v1/projects/shop/freeze", json!({ "reason": "stocktaking" })).await.status, 200);
+    let database = rusqlite::Connection::open(home.path().join("state/windlass.db")).unwrap();
+    database.execute_batch("ALTER TABLE freezes RENAME TO hidden").unwrap();
+    home.world.state().hold_health = false;
+    home.world.ring();
+    assert_eq!(caller.outcome(&running).await["status"], "succeeded");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let address = format!("/v1/deployments/{waiting}");
+    assert_eq!(look(&home, &address).await.json()["status"], "queued");
+    database.execute_batch("ALTER TABLE hidden RENAME TO freezes").unwrap();
+    let ended = caller.outcome(&waiting).await;
+    assert_eq!(ended["status"], "abandoned", "{ended}");
+    assert!(ended["reason"].as_str().unwrap().contains("stocktaking"), "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
