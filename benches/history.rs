@@ -82,7 +82,7 @@ async fn live_through(store: &Store, project: &str, number: usize, words: usize)
     let Acceptance::New(mut deployment) = store.accept(request).await? else { bail!("the store was not empty") };
 
     let mut events = vec![Event::Started, Event::Resolved { images: release }];
-    events.push(Event::Planned { snapshot, plan });
+    events.push(Event::Planned { snapshot, plan, target: None });
     for step in 0..steps {
         events.push(Event::StepStarted { step });
         let line = "Container shop-web-1  Recreated, as the program that was run says it while it works";

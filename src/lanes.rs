@@ -68,8 +68,8 @@ pub enum Turn {
         /// The newer one.
         by: DeploymentId,
     },
-    /// It was withdrawn by [`Lanes::withdraw`].
-    Withdrawn,
+    /// It was cancelled by [`Lanes::cancel`].
+    Cancelled,
 }
 
 /// The project's queue is full.
@@ -146,15 +146,15 @@ impl Lanes {
     }
 
     /// Ends the wait of a deployment, if it waits.
-    pub fn withdraw(&self, project: &ProjectName, id: &DeploymentId) -> bool {
+    pub fn cancel(&self, project: &ProjectName, id: &DeploymentId) -> bool {
         let mut state = self.lock();
         let Some(lane) = state.lanes.get_mut(project) else { return false };
         let Some(order) = lane.waiting.iter().find(|(_, waiter)| waiter.id == *id).map(|(order, _)| *order) else {
             return false;
         };
-        let withdrawn = lane.waiting.remove(&order).is_some_and(|waiter| waiter.turn.send(Turn::Withdrawn).is_ok());
+        let cancelled = lane.waiting.remove(&order).is_some_and(|waiter| waiter.turn.send(Turn::Cancelled).is_ok());
         state.tidy(project);
-        withdrawn
+        cancelled
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -424,16 +424,16 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawn_one_gets_no_lease() {
+    fn a_cancelled_one_gets_no_lease() {
         let lanes = Lanes::new(1, 32);
         let running = lease(&mut enter(&lanes, "shop", 1, &["a"])).unwrap();
         let project = "shop".parse().unwrap();
         let waiting = id();
         let mut turn = lanes.reserve(&project).unwrap().confirm(waiting.clone(), 2, moves(&["a"]));
-        assert!(lanes.withdraw(&project, &waiting));
-        assert!(!lanes.withdraw(&project, &waiting));
+        assert!(lanes.cancel(&project, &waiting));
+        assert!(!lanes.cancel(&project, &waiting));
         drop(running);
-        assert!(matches!(turn.try_recv(), Ok(Turn::Withdrawn)));
+        assert!(matches!(turn.try_recv(), Ok(Turn::Cancelled)));
         assert!(lanes.0.lock().unwrap().lanes.is_empty(), "an idle lane is forgotten");
     }
 }

@@ -62,7 +62,7 @@ struct Inner {
     /// Not even the step that is being carried out.
     aborting: CancellationToken,
     patience: Duration,
-    withdrawals: Mutex<HashMap<DeploymentId, Withdrawal>>,
+    cancellations: Mutex<HashMap<DeploymentId, Cancellation>>,
     activity: watch::Sender<Activity>,
     /// Reads for dry runs and readings.
     snapshots: Arc<Looks<Vec<Repository>, BeforeAPlan>>,
@@ -70,7 +70,7 @@ struct Inner {
     resolving: Semaphore,
 }
 
-struct Withdrawal {
+struct Cancellation {
     project: ProjectName,
     by: watch::Sender<Option<String>>,
 }
@@ -169,7 +169,7 @@ impl Runner {
             closing: parts.closing,
             aborting: parts.aborting,
             patience: parts.patience,
-            withdrawals: Mutex::default(),
+            cancellations: Mutex::default(),
             activity: watch::Sender::default(),
             snapshots: Arc::new(Looks::new(Arc::clone(&turns))),
             observations: Arc::new(Looks::new(turns)),
@@ -261,28 +261,28 @@ impl Runner {
     }
 
     fn attend(&self, deployment: Deployment, turn: oneshot::Receiver<Turn>) {
-        let (by, withdrawn) = watch::channel(None);
-        let withdrawal = Withdrawal { project: deployment.project.clone(), by };
-        self.withdrawals().insert(deployment.id.clone(), withdrawal);
+        let (by, cancelled) = watch::channel(None);
+        let cancellation = Cancellation { project: deployment.project.clone(), by };
+        self.cancellations().insert(deployment.id.clone(), cancellation);
         let runner = self.clone();
         self.0.tasks.spawn(async move {
             let id = deployment.id.clone();
-            runner.see_through(deployment, turn, withdrawn).await;
-            runner.withdrawals().remove(&id);
+            runner.see_through(deployment, turn, cancelled).await;
+            runner.cancellations().remove(&id);
         });
     }
 
     /// Asks for the end of a deployment. Answers whether there was anything to end.
     pub fn cancel(&self, id: &DeploymentId, by: &str) -> bool {
         let project = {
-            let withdrawals = self.withdrawals();
-            let Some(withdrawal) = withdrawals.get(id) else { return false };
-            if withdrawal.by.send(Some(by.to_owned())).is_err() {
+            let cancellations = self.cancellations();
+            let Some(cancellation) = cancellations.get(id) else { return false };
+            if cancellation.by.send(Some(by.to_owned())).is_err() {
                 return false;
             }
-            withdrawal.project.clone()
+            cancellation.project.clone()
         };
-        self.0.lanes.withdraw(&project, id);
+        self.0.lanes.cancel(&project, id);
         true
     }
 
@@ -325,8 +325,8 @@ impl Runner {
         }
     }
 
-    fn withdrawals(&self) -> MutexGuard<'_, HashMap<DeploymentId, Withdrawal>> {
-        self.0.withdrawals.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cancellations(&self) -> MutexGuard<'_, HashMap<DeploymentId, Cancellation>> {
+        self.0.cancellations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

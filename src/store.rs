@@ -3,6 +3,8 @@
 //! The only code that knows SQL. What a method that writes has answered is on disk and survives a power cut; what it
 //! has not answered is there whole or not at all. Journal rows are the stream, [`Store::bell`] is only the doorbell.
 
+pub mod format;
+
 mod accept;
 mod journal;
 

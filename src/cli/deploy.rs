@@ -11,7 +11,7 @@ use super::output::Output;
 use super::{follow, plan};
 use crate::model::{DeliveryId, ProjectName, one_line};
 use crate::wire::request::HookBody;
-use crate::wire::view::{DeploymentView, images};
+use crate::wire::view::DeploymentView;
 
 /// What to deploy, and how long to wait for it.
 #[derive(Debug, clap::Args)]
@@ -149,7 +149,7 @@ fn show_answer(answer: &Value, output: &mut Output) -> Result<Exit, Failure> {
     };
     if !output.is_json() {
         if let Some(rollback) = &view.rollback {
-            output.line(one_line(&rollback.in_words(&images(&view.release)), 1000));
+            output.line(one_line(&rollback.in_words(&view.release), 1000));
         }
         output.line(format_args!("{} {}", view.status, view.id));
         output.remark(format_args!("To look on: windlass follow {}", view.id));

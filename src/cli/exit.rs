@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::deploy::event::Outcome;
-use crate::wire::view::StatusWord;
+use crate::wire::state::Outcome;
+use crate::wire::state::StatusWord;
 
 /// One ending. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

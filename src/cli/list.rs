@@ -7,9 +7,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
-use crate::deploy::event::RequestedBy;
 use crate::model::{Clock, DeploymentId, ProjectName, Timestamp};
-use crate::wire::view::{DeploymentView, Deployments, StatusWord};
+use crate::wire::release::RequestedBy;
+use crate::wire::state::StatusWord;
+use crate::wire::view::{DeploymentView, Deployments};
 
 /// Which deployments.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use super::output::{Output, Style};
 use super::table;
 use crate::model::one_line;
 use crate::wire::request::HookBody;
-use crate::wire::view::{PlanView, images};
+use crate::wire::view::PlanView;
 
 /// What would be deployed.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub(super) fn show(plan: &PlanView, output: &mut Output) -> Result<Exit, Failure
 fn lines(plan: &PlanView) -> Vec<String> {
     let or_nothing = |text: String| if text.is_empty() { "nothing of these images".to_owned() } else { text };
     let mut lines = Vec::new();
-    lines.extend(plan.rollback.as_ref().map(|rollback| rollback.in_words(&images(&plan.release))));
+    lines.extend(plan.rollback.as_ref().map(|rollback| rollback.in_words(&plan.release)));
     lines.extend([
         format!("release   {}", table::images(&plan.release)),
         format!("running   {}", or_nothing(table::images(&plan.previous))),

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::{Output, Style};
-use crate::deploy::event::{Event, Outcome};
 use crate::model::{DeploymentId, one_line};
+use crate::wire::event::Event;
+use crate::wire::event::EventView;
+use crate::wire::state::Outcome;
 use crate::wire::text::Teller;
-use crate::wire::view::EventView;
 
 use bars::Bars;
 
@@ -77,8 +78,8 @@ fn style(event: &Event) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::event::Transfer;
     use crate::model::Timestamp;
+    use crate::wire::event::Transfer;
 
     #[test]
     fn what_went_wrong_stands_out_and_what_is_said_on_the_way_stands_back() {

@@ -9,7 +9,7 @@ use super::plan;
 use super::table::{self, Cell, Table};
 use crate::model::{Clock, DeploymentId, ProjectName, Timestamp, one_line};
 use crate::wire::request::RollbackBody;
-use crate::wire::view::{ReleaseView, WaysBack, images};
+use crate::wire::view::{ReleaseView, WaysBack};
 
 /// Which project, and how far back.
 #[derive(Debug, clap::Args)]
@@ -64,7 +64,7 @@ async fn list(project: &ProjectName, path: &str, client: &Client, output: &mut O
     }
     match (&ways.next, &ways.refused) {
         (Some(next), _) => {
-            let words = one_line(&next.in_words(&images(&ways.release)), 1000);
+            let words = one_line(&next.in_words(&ways.release), 1000);
             output.line(format_args!("windlass rollback {project} goes {words}"));
         }
         (None, Some(refused)) => {

@@ -9,10 +9,11 @@ use super::failure::Failure;
 use super::list;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
-use crate::deploy::event::Outcome;
-use crate::deploy::snapshot::Condition;
 use crate::model::{Clock, ProjectName, Timestamp, one_line};
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView, StateView, StatusWord};
+use crate::wire::state::Condition;
+use crate::wire::state::Outcome;
+use crate::wire::state::StatusWord;
+use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, RunningView, StateView};
 
 /// Of which project.
 #[derive(Debug, clap::Args)]

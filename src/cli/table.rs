@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::output::{Output, Style};
-use crate::deploy::event::Outcome;
 use crate::model::{Timestamp, one_line};
-use crate::wire::view::{ImageView, StatusWord};
+use crate::wire::release::ImageView;
+use crate::wire::state::Outcome;
+use crate::wire::state::StatusWord;
 
 /// Wider than any cell that can be read.
 const LONGEST_CELL: usize = 120;

@@ -2,18 +2,16 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::plan::Plan;
 use super::snapshot::Snapshot;
+use super::spec::Target;
 use crate::model::{DeliveryId, DeploymentId, ImageReference, KeyId, PinnedImage, Timestamp};
 
 /// One entry of a deployment's journal.
 ///
 /// Written before the effect that it announces, so that the journal is never behind the machine. The last one is
 /// [`Event::Finished`], always, and nothing follows it but [`Event::Noted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Accepted, and on disk.
     Queued {
@@ -22,7 +20,6 @@ pub enum Event {
         /// Who asked.
         requested_by: RequestedBy,
         /// Where from and where to, where an operator goes back.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         rollback: Option<Rollback>,
     },
     /// It is this deployment's turn.
@@ -38,6 +35,8 @@ pub enum Event {
         snapshot: Snapshot,
         /// What will be done.
         plan: Plan,
+        /// How and where. A journal of an earlier version has none.
+        target: Option<Target>,
     },
     /// A step of the plan in force begins: the forward one, or after [`Event::RollingBack`] that one.
     StepStarted {
@@ -96,8 +95,7 @@ pub enum Event {
 }
 
 /// What shall be put into service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// To be resolved by the registry when the turn has come.
     Images(Vec<ImageReference>),
@@ -106,7 +104,7 @@ pub enum Wanted {
 }
 
 /// A rollback by command: what it goes back from, and to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollback {
     /// What ran when it was asked for, of the repositories that it moves; nothing where nothing ran, or nobody knows.
     pub from: Vec<PinnedImage>,
@@ -118,7 +116,7 @@ pub struct Rollback {
 
 /// Who asked for a deployment, and what they said about it. None of it becomes a path, an argument or a word of a
 /// shell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestedBy {
     /// The key that signed; nothing for an operator on the host.
     pub key: Option<KeyId>,
@@ -127,19 +125,17 @@ pub struct RequestedBy {
     /// The commit that was built.
     pub commit: Option<String>,
     /// The git reference that was built.
-    #[serde(rename = "ref")]
     pub git_ref: Option<String>,
     /// The user that the system knows at the other end of the operators' socket; with a key, whom the sender names.
     pub actor: Option<String>,
     /// Whom an operator names besides. Nobody has looked whether it is true.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
     /// Where the build can be looked at.
     pub run_url: Option<String>,
 }
 
 /// How far a pull is. Bytes are as the engine counts them: compressed, while downloading.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Transfer {
     /// Layers that are there.
     pub layers_done: u32,
@@ -152,7 +148,7 @@ pub struct Transfer {
 }
 
 /// What a container said last, for the one who has to find out why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// The container.
     pub container: String,
@@ -165,8 +161,7 @@ pub struct Evidence {
 }
 
 /// Why a deployment is rolled back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// A step failed, or the time was over.
     Failed(String),
@@ -175,8 +170,7 @@ pub enum Cause {
 }
 
 /// How a deployment ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The release runs, proven.
     Succeeded,
@@ -204,25 +198,6 @@ impl Outcome {
             Self::Superseded => "superseded",
             Self::Cancelled => "cancelled",
         }
-    }
-}
-
-impl Rollback {
-    /// `back from v2 to v1 (deployed 2026-11-20T12:00:00.000Z)`, where `images` are what shall run again.
-    #[must_use]
-    pub fn in_words(&self, images: &[PinnedImage]) -> String {
-        let tag = |image: &PinnedImage| image.image.tag().map(str::to_owned);
-        let in_full = |images: &[PinnedImage]| images.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let (from, to) = match (self.from.as_slice(), images) {
-            ([], [to]) => (None, tag(to).unwrap_or_else(|| to.to_string())),
-            ([], several) => (None, in_full(several)),
-            ([from], [to]) if tag(from).is_some() && tag(to).is_some() && tag(from) != tag(to) => {
-                (tag(from), tag(to).unwrap_or_default())
-            }
-            (from, to) => (Some(in_full(from)), in_full(to)),
-        };
-        let from = from.map_or_else(String::new, |from| format!(" from {from}"));
-        format!("back{from} to {to} (deployed {})", self.deployed_at)
     }
 }
 

@@ -5,21 +5,18 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::snapshot::{Service, Snapshot};
 use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, Repository};
 
 /// All that will be done, in order. Also the dry run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In the order in which they are carried out.
     pub steps: Vec<Step>,
 }
 
 /// One action of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Have the image on this host; asks the registry only where it is not there yet.
     Pull {
@@ -47,8 +44,7 @@ pub enum Step {
     Apply {
         /// Only these.
         services: Vec<String>,
-        /// What a command is told. A journal of before has none.
-        #[serde(default)]
+        /// What a command is told.
         change: Change,
     },
     /// Prove that it works.
@@ -59,7 +55,7 @@ pub enum Step {
         images: Vec<Expected>,
     },
     /// Take out of service what had not been in service before.
-    Withdraw {
+    Remove {
         /// Only these.
         services: Vec<String>,
         /// References that meant nothing before.
@@ -68,8 +64,7 @@ pub enum Step {
 }
 
 /// An image by what names it for certain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// By the registry's digest.
     Registry(PinnedImage),
@@ -78,7 +73,7 @@ pub enum Source {
 }
 
 /// What comes into service, for programs that are told about it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// What comes.
     pub to: Vec<Source>,
@@ -89,7 +84,7 @@ pub struct Change {
 }
 
 /// What a service's container must be made from for the proof to hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// The service.
     pub service: String,
@@ -132,13 +127,13 @@ pub fn forward(release: &[PinnedImage], snapshot: &Snapshot, before: bool) -> Pl
 
 /// The plan that puts back what `snapshot` saw.
 ///
-/// A service that was not there is withdrawn. One that was there and did not work is put back as it was, but
+/// A service that was not there is removed. One that was there and did not work is put back as it was, but
 /// nobody waits for it to become what it was not.
 #[must_use]
 pub fn rollback(snapshot: &Snapshot) -> Plan {
     let mut steps = Vec::new();
     let (mut pins, mut restored, mut worked, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut strangers, mut unpin) = (Vec::new(), Vec::new());
+    let (mut new, mut unpin) = (Vec::new(), Vec::new());
     let mut change = Change { back: true, ..Change::default() };
     for service in &snapshot.services {
         match service.before() {
@@ -165,14 +160,14 @@ pub fn rollback(snapshot: &Snapshot) -> Plan {
             }
         }
         if service.container.is_none() && !service.active {
-            push_once(&mut strangers, service.name.clone());
+            push_once(&mut new, service.name.clone());
         }
     }
     // What uses several images and ran with one of them is put back, not taken away.
-    strangers.retain(|name| !restored.contains(name));
+    new.retain(|name| !restored.contains(name));
     steps.append(&mut pins);
-    if !strangers.is_empty() || !unpin.is_empty() {
-        steps.push(Step::Withdraw { services: strangers, unpin });
+    if !new.is_empty() || !unpin.is_empty() {
+        steps.push(Step::Remove { services: new, unpin });
     }
     if !restored.is_empty() {
         steps.push(Step::Apply { services: restored, change });
@@ -234,7 +229,7 @@ impl Step {
     pub fn disturbs(&self) -> bool {
         match self {
             Self::Pull { .. } | Self::Keep { .. } | Self::Before { .. } => false,
-            Self::Pin { .. } | Self::Apply { .. } | Self::AwaitHealthy { .. } | Self::Withdraw { .. } => true,
+            Self::Pin { .. } | Self::Apply { .. } | Self::AwaitHealthy { .. } | Self::Remove { .. } => true,
         }
     }
 }
@@ -266,9 +261,11 @@ impl fmt::Display for Step {
                 f.write_str("await healthy ")?;
                 join(f, services)
             }
-            Self::Withdraw { services, unpin } => {
-                f.write_str("withdraw ")?;
-                join(f, services)?;
+            Self::Remove { services, unpin } => {
+                if !services.is_empty() {
+                    f.write_str("remove ")?;
+                    join(f, services)?;
+                }
                 if !unpin.is_empty() {
                     f.write_str(if services.is_empty() { "unpin " } else { ", unpin " })?;
                     join(f, unpin)?;
@@ -352,7 +349,7 @@ pub(crate) mod tests {
     #[test]
     fn the_way_back_from_a_first_deployment_is_nothing_at_all() {
         let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", None, None)] };
-        assert_snapshot!(rollback(&snapshot).to_string(), @"1. withdraw api, unpin r.io/api:live");
+        assert_snapshot!(rollback(&snapshot).to_string(), @"1. remove api, unpin r.io/api:live");
     }
 
     #[test]
@@ -361,7 +358,7 @@ pub(crate) mod tests {
         assert_snapshot!(rollback(&snapshot).to_string(), @r"
         1. pull r.io/api:live (cba06b5736fa)
         2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
-        3. withdraw api
+        3. remove api
         ");
     }
 

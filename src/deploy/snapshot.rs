@@ -1,18 +1,16 @@
 //! What ran before, taken before the first step that touches anything: the way back.
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::{ImageReference, LocalImage, PinnedImage};
 
 /// The services that a release will move, as they were.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// In the order in which the target names them.
     pub services: Vec<Service>,
 }
 
 /// One service whose image is of a released repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// Its name in the target.
     pub name: String,
@@ -23,24 +21,22 @@ pub struct Service {
     /// The container that was there, if any.
     pub container: Option<Container>,
     /// Whether it was in service although nobody can say from which image: a unit that ran something else.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub active: bool,
 }
 
 /// A service's container as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     /// What it was made from.
     pub image: LocalImage,
     /// Whether it did its work: running and not unhealthy, or exited with 0.
     pub working: bool,
     /// The engine's ids of all containers of the service, in order. None where it is a unit or a program.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
 }
 
 /// What one part of a project is right now, read from the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     /// The container's or unit's name.
     pub name: String,
@@ -55,13 +51,11 @@ pub struct Instance {
     /// The same for programs.
     pub condition: Condition,
     /// Whether its reference still means what it was started from; nothing where nobody can say so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<bool>,
 }
 
 /// Whether one part of a project does its work.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Condition {
     /// It does, or has done what it had to.
     Working,

@@ -205,6 +205,22 @@ impl CommandLine {
 }
 
 impl ProjectSpec {
+    /// What is left of a project that is not configured any more: enough to put back what ran before.
+    #[must_use]
+    pub fn unconfigured(name: ProjectName, images: Vec<Repository>, target: Target) -> Self {
+        Self {
+            name,
+            images,
+            tags: Vec::new(),
+            allow_untagged: false,
+            timeout: LEAST_TIME_BACK,
+            keep_releases: usize::MAX,
+            target,
+            health: Health { probe: None, within: LEAST_TIME_BACK, settle: Duration::ZERO },
+            lifecycle: Lifecycle::default(),
+        }
+    }
+
     /// The longest that a deployment takes once its turn has come: there, and back, and the command for its end.
     #[must_use]
     pub fn longest(&self) -> Duration {

@@ -1,15 +1,14 @@
 //! What follows from a deployment's events. [`Status::apply`] is the only place where status changes, live and on
 //! replay: a history that it refuses did not happen.
 
-use serde::{Deserialize, Serialize};
-
 use super::event::{Cause, Event, Outcome, RequestedBy, Rollback, Wanted};
 use super::plan::{Plan, Step};
 use super::snapshot::Snapshot;
+use super::spec::Target;
 use crate::model::PinnedImage;
 
 /// A deployment so far.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Where it is.
     pub state: State,
@@ -18,7 +17,6 @@ pub struct Status {
     /// Who asked.
     pub requested_by: RequestedBy,
     /// Where from and where to, where an operator goes back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
     /// The release, once it is resolved.
     pub release: Option<Vec<PinnedImage>>,
@@ -31,8 +29,7 @@ pub struct Status {
 }
 
 /// Where a deployment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Waiting for its turn.
     Queued,
@@ -55,12 +52,14 @@ impl State {
 }
 
 /// A plan that is being carried out, and the way back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Course {
     /// What ran before.
     pub snapshot: Snapshot,
     /// The plan forward.
     pub plan: Plan,
+    /// How and where it is carried out. A journal of an earlier version has none.
+    pub target: Option<Target>,
     /// How far the plan in force is.
     pub at: Position,
     /// Whether a step was begun that only a rollback leads back from.
@@ -70,7 +69,7 @@ pub struct Course {
 }
 
 /// A rollback that is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Back {
     /// Why.
     pub cause: Cause,
@@ -79,8 +78,7 @@ pub struct Back {
 }
 
 /// How far a plan is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// This step comes next.
     Before(usize),
@@ -91,8 +89,7 @@ pub enum Position {
 }
 
 /// What is being done, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Asking the registry what the image is.
     Resolving,
@@ -176,10 +173,11 @@ impl Status {
                 self.release = Some(images.clone());
                 true
             }
-            (Event::Planned { snapshot, plan }, None) if self.release.is_some() => {
+            (Event::Planned { snapshot, plan, target }, None) if self.release.is_some() => {
                 self.course = Some(Course {
                     snapshot: snapshot.clone(),
                     plan: plan.clone(),
+                    target: target.clone(),
                     at: Position::Before(0),
                     disturbed: false,
                     back: None,
@@ -259,7 +257,7 @@ impl Status {
         Some(match course.plan.steps.get(step) {
             Some(Step::Pull { .. }) => Phase::Pulling,
             Some(
-                Step::Keep { .. } | Step::Before { .. } | Step::Pin { .. } | Step::Apply { .. } | Step::Withdraw { .. },
+                Step::Keep { .. } | Step::Before { .. } | Step::Pin { .. } | Step::Apply { .. } | Step::Remove { .. },
             ) => Phase::Applying,
             Some(Step::AwaitHealthy { .. }) | None => Phase::Verifying,
         })
@@ -357,6 +355,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::super::plan::{self, tests::a_shop};
+    use super::super::spec::tests::shop;
     use super::*;
 
     pub(crate) fn queued() -> Event {
@@ -371,9 +370,13 @@ pub(crate) mod tests {
     pub(crate) fn good_history() -> Vec<Event> {
         let (release, snapshot) = a_shop();
         let plan = plan::forward(&release, &snapshot, false);
-        let steps = plan.steps.len();
-        let mut events =
-            vec![queued(), Event::Started, Event::Resolved { images: release }, Event::Planned { snapshot, plan }];
+        let (steps, target) = (plan.steps.len(), Some(shop().target));
+        let mut events = vec![
+            queued(),
+            Event::Started,
+            Event::Resolved { images: release },
+            Event::Planned { snapshot, plan, target },
+        ];
         for step in 0..steps {
             events.push(Event::StepStarted { step });
             events.push(Event::StepFinished { step });

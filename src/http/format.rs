@@ -6,9 +6,9 @@ use crate::deploy::event::Event;
 use crate::deploy::status::{Phase, State, Status};
 use crate::model::{DeploymentId, Timestamp, one_line};
 use crate::store::Entry;
+use crate::wire::event::EventView;
 use crate::wire::json;
 use crate::wire::text::Teller;
-use crate::wire::view::EventView;
 
 /// Longer lines are cut.
 const LONGEST_LINE: usize = 4000;
@@ -71,15 +71,15 @@ impl Format {
             Self::Array { begun } => {
                 out.push(if *begun { b',' } else { b'[' });
                 *begun = true;
-                write_json(out, seq, at, event);
+                write_json(out, seq, at, &event);
             }
             Self::Lines => {
-                write_json(out, seq, at, event);
+                write_json(out, seq, at, &event);
                 out.push(b'\n');
             }
             Self::Events => {
                 let _ = write!(out, "id: {seq}\nevent: {}\ndata: ", event.name());
-                write_json(out, seq, at, event);
+                write_json(out, seq, at, &event);
                 out.extend_from_slice(b"\n\n");
             }
             Self::Text(tale) => tale.entry(at, &event, out),
@@ -121,14 +121,14 @@ impl Format {
     }
 }
 
-fn write_json(out: &mut Vec<u8>, seq: i64, at: Timestamp, event: Event) {
+fn write_json(out: &mut Vec<u8>, seq: i64, at: Timestamp, event: &Event) {
     // Of types that JSON knows: nothing can fail.
-    out.extend(json::compact(&EventView { id: seq, at, event }).unwrap_or_default().into_bytes());
+    out.extend(json::compact(&EventView { id: seq, at, event: event.into() }).unwrap_or_default().into_bytes());
 }
 
 impl Tale {
     fn entry(&mut self, at: Timestamp, event: &Event, out: &mut Vec<u8>) {
-        for line in self.teller.tell(at, event) {
+        for line in self.teller.tell(at, &event.into()) {
             let _ = writeln!(out, "{}", one_line(&line, LONGEST_LINE));
         }
         let before = self.status.as_ref().map(going_on);
@@ -177,7 +177,7 @@ mod tests {
             Event::Queued { wanted, requested_by: RequestedBy::default(), rollback: None },
             Event::Started,
             Event::Resolved { images: vec![] },
-            Event::Planned { snapshot: Snapshot::default(), plan: apply() },
+            Event::Planned { snapshot: Snapshot::default(), plan: apply(), target: None },
             Event::StepStarted { step: 0 },
             Event::StepFailed { step: 0, reason: "no\nroom".to_owned(), evidence: vec![] },
             Event::RollingBack { cause: Cause::Failed("no\nroom".to_owned()), plan: Plan::default() },
@@ -241,8 +241,10 @@ mod tests {
 
     #[test]
     fn an_array_is_one_json_value_with_all_events_in_it() {
-        let all: Vec<EventView> =
-            history().into_iter().map(|Entry { seq, at, event }| EventView { id: seq, at, event }).collect();
+        let all: Vec<EventView> = history()
+            .iter()
+            .map(|entry| EventView { id: entry.seq, at: entry.at, event: (&entry.event).into() })
+            .collect();
         let array = told(Format::Array { begun: false }, |_, _, _| {});
         assert_eq!(serde_json::from_str::<Vec<EventView>>(&array).unwrap(), all);
         let mut nothing = Vec::new();

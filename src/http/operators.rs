@@ -28,8 +28,9 @@ use crate::deploy::way_back::{History, WayBack};
 use crate::model::{DeploymentId, one_line};
 use crate::runner::{NoWayBack, SubmitError, past_of};
 use crate::store::Freeze;
+use crate::wire::release::ImageView;
 use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
-use crate::wire::view::{ReleaseView, WaysBack, pinned};
+use crate::wire::view::{ReleaseView, WaysBack};
 
 /// What may be said about a freeze, in characters.
 const LONGEST_REASON: usize = 500;
@@ -123,7 +124,8 @@ pub(super) async fn ways_back(
         Ok(Err(error)) => (None, Some(error.to_string())),
         Err(_) => (None, Some(format!("no answer within {} s", PLANNING.as_secs()))),
     };
-    let (release, next) = next.map(|WayBack { images, rollback }| (pinned(&images), rollback)).unzip();
+    let (release, next) =
+        next.map(|WayBack { images, rollback }| (ImageView::release(&images), (&rollback).into())).unzip();
     let releases = history.entries().iter().map(ReleaseView::new).collect();
     let ways = WaysBack { next, release: release.unwrap_or_default(), refused, running: running.ok(), releases };
     Ok(json(StatusCode::OK, &ways))

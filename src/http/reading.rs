@@ -19,7 +19,9 @@ use crate::deploy::catalog::Project;
 use crate::deploy::status::State as Progress;
 use crate::model::DeploymentId;
 use crate::store::{Extent, Filter, Freeze};
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, StatusWord, pinned, runs};
+use crate::wire::release::ImageView;
+use crate::wire::state::StatusWord;
+use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, runs};
 
 /// How many deployments a list has, unless it is said, and at most.
 const SOME: usize = 50;
@@ -52,11 +54,7 @@ pub(super) async fn deployments(State(access): State<Access>, request: Request) 
     let name = named_project(&head);
     let project = access.limited_to(&head, name.as_deref())?;
     let Listing { status, limit, before, .. } = query(&head)?;
-    let status = status.map(|word| match word {
-        StatusWord::Queued => Progress::Queued,
-        StatusWord::Running => Progress::Running,
-        StatusWord::Ended(outcome) => Progress::Finished(outcome),
-    });
+    let status = status.map(Progress::from);
     let limit = limit.unwrap_or(SOME).clamp(1, MOST);
     let found = access.app.0.store.deployments(&Filter { project, status, limit, before }).await?;
     let deployments = found.into_iter().map(|deployment| view(deployment, None)).collect();
@@ -86,7 +84,8 @@ pub(super) async fn project(
     match access.app.instances(Some(&project)).await {
         Ok(instances) => {
             let newest = view.newest.as_ref().map(|newest| &newest.id);
-            view.drift = pinned(&access.app.0.runner.drift(&project, newest, &instances).await?);
+            let drift = access.app.0.runner.drift(&project, newest, &instances).await?;
+            view.drift = ImageView::release(&drift);
             view.running = Some(runs(instances));
         }
         Err(reason) => view.unreadable = Some(reason),

@@ -69,7 +69,7 @@ impl App {
         let planned = tokio::time::timeout(PLANNING, self.0.runner.plan(project, &wanted)).await;
         match planned {
             Ok(Ok(run)) => {
-                let mut view = PlanView::new(&run.release, &run.snapshot, run.plan, rollback);
+                let mut view = PlanView::new(&run.release, &run.snapshot, &run.plan, rollback.as_ref());
                 view.warnings = run.warnings;
                 Ok(Taken::Planned(Box::new(view)))
             }

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A unit that has jobs: `site.service`, `app@blue.service`, `site.container` for one that Quadlet makes.
 ///
 /// It has the characters that systemd allows, a type that is known, and no path; a template without an instance is
 /// none.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
 
 /// Why a text is not the name of a unit.
@@ -52,6 +55,20 @@ impl UnitName {
             Some(stem) => Self(format!("{stem}.service")),
             None => self.clone(),
         }
+    }
+}
+
+impl TryFrom<String> for UnitName {
+    type Error = UnitNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<UnitName> for String {
+    fn from(name: UnitName) -> Self {
+        name.0
     }
 }
 

@@ -9,6 +9,7 @@ use super::activity::Place;
 use super::carry::Carrier;
 use super::scribe::{Halt, Scribe};
 use crate::deploy::event::{Event, Outcome};
+use crate::deploy::recover;
 use crate::lanes::Turn;
 use crate::store::Deployment;
 
@@ -19,7 +20,7 @@ impl Runner {
         &self,
         deployment: Deployment,
         turn: oneshot::Receiver<Turn>,
-        withdrawn: watch::Receiver<Option<String>>,
+        cancelled: watch::Receiver<Option<String>>,
     ) {
         let id = deployment.id.clone();
         let mut scribe = Scribe::new(self.0.store.clone(), deployment, self.0.aborting.clone());
@@ -33,14 +34,19 @@ impl Runner {
             Ok(Turn::Lease(lease)) => {
                 let project = &scribe.deployment().project;
                 place.begin(&id, project);
-                match self.project(project) {
-                    Some(project) => Carrier::new(Arc::clone(&self.0), project, lease, withdrawn, scribe).carry().await,
+                let configured = self.project(project);
+                let spec = configured.as_ref().map(|project| &*project.spec);
+                match recover::spec(project, &scribe.deployment().status, spec) {
+                    Some(spec) => {
+                        let carrier = Carrier::new(Arc::clone(&self.0), Arc::new(spec), lease, cancelled, scribe);
+                        carrier.carry(configured.as_deref()).await
+                    }
                     None => give_up_unconfigured(&mut scribe).await,
                 }
             }
             Ok(Turn::Superseded { by }) => scribe.write(Event::superseded(&by)).await,
-            Ok(Turn::Withdrawn) => {
-                let reason = withdrawn.borrow().clone();
+            Ok(Turn::Cancelled) => {
+                let reason = cancelled.borrow().clone();
                 scribe.write(Event::Finished { outcome: Outcome::Cancelled, reason }).await
             }
             // The queues live as long as the runner.

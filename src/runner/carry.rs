@@ -16,6 +16,7 @@ use crate::deploy::plan::{self, Change, Step};
 use crate::deploy::recover::{Decision, decide};
 use crate::deploy::request::readmit;
 use crate::deploy::snapshot::Snapshot;
+use crate::deploy::spec::ProjectSpec;
 use crate::deploy::status::{Course, State, Status};
 use crate::host::{End, HostError, Narrator, Remark};
 use crate::lanes::Lease;
@@ -31,9 +32,9 @@ const HISTORY: usize = 100;
 /// One deployment whose turn it is.
 pub(super) struct Carrier {
     pub(super) inner: Arc<Inner>,
-    pub(super) project: Arc<Project>,
+    pub(super) spec: Arc<ProjectSpec>,
     pub(super) lease: Lease,
-    withdrawn: watch::Receiver<Option<String>>,
+    cancelled: watch::Receiver<Option<String>>,
     scribe: Scribe,
     pub(super) deadline: Instant,
 }
@@ -41,18 +42,18 @@ pub(super) struct Carrier {
 impl Carrier {
     pub(super) fn new(
         inner: Arc<Inner>,
-        project: Arc<Project>,
+        spec: Arc<ProjectSpec>,
         lease: Lease,
-        withdrawn: watch::Receiver<Option<String>>,
+        cancelled: watch::Receiver<Option<String>>,
         scribe: Scribe,
     ) -> Self {
-        let deadline = Instant::now() + project.spec.timeout;
-        Self { inner, project, lease, withdrawn, scribe, deadline }
+        let deadline = Instant::now() + spec.timeout;
+        Self { inner, spec, lease, cancelled, scribe, deadline }
     }
 
-    /// Carries the deployment to its outcome.
-    pub(super) async fn carry(mut self) -> Result<(), Halt> {
-        let decision = decide(self.status());
+    /// Carries the deployment to its outcome; `configured` is the project as it is configured now.
+    pub(super) async fn carry(mut self, configured: Option<&Project>) -> Result<(), Halt> {
+        let decision = decide(&self.spec.name, self.status(), configured.map(|project| &*project.spec));
         if self.status().state == State::Running {
             self.scribe.write(Event::Resumed).await?;
         }
@@ -60,13 +61,20 @@ impl Carrier {
             Decision::Nothing => return Ok(()),
             Decision::End(outcome, reason) => return self.conclude(outcome, Some(reason)).await,
             Decision::RollBack(cause) => self.turn_back(cause).await?,
-            Decision::Requeue => match self.what_forbids_it(true).await? {
+            Decision::Requeue => match self.what_forbids_it(configured, true).await? {
                 Some(cause) => return self.leave_untouched(cause).await,
                 None => self.scribe.write(Event::Started).await?,
             },
-            Decision::Continue if self.course().is_some_and(|course| course.disturbed) => {}
+            Decision::Continue if self.course().is_some_and(|course| course.disturbed) => {
+                if configured.is_some_and(|project| project.spec.target != self.spec.target) {
+                    self.note(
+                        "the project's target was changed meanwhile; this deployment ends where it began".to_owned(),
+                    )
+                    .await;
+                }
+            }
             Decision::Continue => {
-                if let Some(cause) = self.what_forbids_it(false).await? {
+                if let Some(cause) = self.what_forbids_it(configured, false).await? {
                     return self.leave_untouched(cause).await;
                 }
             }
@@ -91,9 +99,10 @@ impl Carrier {
     }
 
     /// Why it may not be begun any more, although it was accepted: what is in force now decides.
-    async fn what_forbids_it(&self, has_waited: bool) -> Result<Option<Cause>, Halt> {
+    async fn what_forbids_it(&self, configured: Option<&Project>, has_waited: bool) -> Result<Option<Cause>, Halt> {
         let Status { wanted, requested_by, rollback, .. } = self.status();
-        if let Err(refusal) = readmit(&self.project, wanted, requested_by.key.as_ref()) {
+        let readmitted = configured.map_or(Ok(()), |project| readmit(project, wanted, requested_by.key.as_ref()));
+        if let Err(refusal) = readmitted {
             let reason = format!("the configuration has changed since this was accepted: {refusal}");
             return Ok(Some(Cause::Failed(reason)));
         }
@@ -110,7 +119,7 @@ impl Carrier {
     async fn freeze(&self) -> Option<Freeze> {
         let mut complained = false;
         loop {
-            match self.inner.store.frozen(&self.project.spec.name).await {
+            match self.inner.store.frozen(&self.spec.name).await {
                 Ok(freeze) => return freeze,
                 Err(error) if !complained => {
                     complained = true;
@@ -133,7 +142,8 @@ impl Carrier {
         };
         if self.status().course.is_none() {
             let (snapshot, plan) = self.prepare(&release).await?;
-            self.scribe.write(Event::Planned { snapshot, plan }).await?;
+            let target = Some(self.spec.target.clone());
+            self.scribe.write(Event::Planned { snapshot, plan, target }).await?;
         } else {
             self.claim().await?;
         }
@@ -153,8 +163,8 @@ impl Carrier {
             if self.inner.closing.is_cancelled() {
                 return Err(Halt::Stopping.into());
             }
-            if let Some(by) = self.withdrawn_by() {
-                return Err(Failure::Withdrawn(by));
+            if let Some(by) = self.cancelled_by() {
+                return Err(Failure::Cancelled(by));
             }
             self.scribe.write(Event::StepStarted { step: number }).await?;
             let taken = match self.take_step(number, &step).await {
@@ -174,7 +184,7 @@ impl Carrier {
                         Failure::TimedOut(timeout) => {
                             (format!("not done within {}", humantime::format_duration(*timeout)), Vec::new())
                         }
-                        Failure::Withdrawn(by) => (by.clone(), Vec::new()),
+                        Failure::Cancelled(by) => (by.clone(), Vec::new()),
                         Failure::Halt(_) => (String::new(), Vec::new()),
                     };
                     self.scribe.write(Event::StepFailed { step: number, reason, evidence }).await?;
@@ -188,7 +198,7 @@ impl Carrier {
     /// Whether putting back what ran before is needless, because it is still there. The next step proves that it works.
     async fn was_never_touched(&self, step: &Step) -> bool {
         let Some(course) = self.course().filter(|course| course.back.is_some()) else { return false };
-        let (host, spec) = (&self.inner.host, &self.project.spec);
+        let (host, spec) = (&self.inner.host, &self.spec);
         matches!(step, Step::Apply { .. }) && host.is_untouched(spec, &course.snapshot).await.unwrap_or(false)
     }
 
@@ -198,9 +208,9 @@ impl Carrier {
         let persistence = self.persistence(step);
         let guard = self.guard();
         let inner = Arc::clone(&self.inner);
-        let Self { project, lease, scribe, .. } = self;
+        let Self { spec, lease, scribe, .. } = self;
         let performing =
-            guard.watch(insist(persistence, &narrator, || inner.host.perform(lease, &project.spec, step, &narrator)));
+            guard.watch(insist(persistence, &narrator, || inner.host.perform(lease, spec, step, &narrator)));
         tokio::pin!(performing);
         let mut pending: Option<Transfer> = None;
         let mut next_progress = Instant::now();
@@ -251,7 +261,7 @@ impl Carrier {
     /// Puts back what ran before. Nobody can cancel it.
     async fn go_back(&mut self) -> Result<(), Halt> {
         self.close_to_cancelling();
-        self.deadline = Instant::now() + self.project.spec.time_back();
+        self.deadline = Instant::now() + self.spec.time_back();
         let claimed = if self.lease.is_claimed() { Ok(()) } else { self.claim().await.map(drop) };
         let result = match claimed {
             Err(halt @ Failure::Halt(_)) => Err(halt),
@@ -299,14 +309,14 @@ impl Carrier {
 
     /// From now on nobody can cancel it.
     fn close_to_cancelling(&self) {
-        super::Runner(Arc::clone(&self.inner)).withdrawals().remove(&self.scribe.deployment().id);
+        super::Runner(Arc::clone(&self.inner)).cancellations().remove(&self.scribe.deployment().id);
     }
 
     /// Runs the project's own command for this end, writing down what it says.
     async fn run_for(&mut self, end: &End) -> Result<Result<(), HostError>, Halt> {
         let (narrator, mut remarks) = Narrator::new();
-        let (inner, Self { project, lease, scribe, .. }) = (Arc::clone(&self.inner), &mut *self);
-        let concluding = inner.host.conclude(lease, &project.spec, end, &narrator);
+        let (inner, Self { spec, lease, scribe, .. }) = (Arc::clone(&self.inner), &mut *self);
+        let concluding = inner.host.conclude(lease, spec, end, &narrator);
         tokio::pin!(concluding);
         let result = loop {
             tokio::select! {
@@ -343,7 +353,7 @@ impl Carrier {
             for image in status.release.iter().flatten().cloned().chain(before) {
                 let of_same = |kept: &&PinnedImage| kept.image.repository() == image.image.repository();
                 let known = keep.iter().any(|kept: &PinnedImage| kept.digest == image.digest && of_same(&kept));
-                if !known && keep.iter().filter(of_same).count() < self.project.spec.keep_releases {
+                if !known && keep.iter().filter(of_same).count() < self.spec.keep_releases {
                     keep.push(image);
                 }
             }
@@ -351,7 +361,7 @@ impl Carrier {
         // What was put back is the way back, good or not.
         keep.extend(self.course().map(|course| course.snapshot.previous()).unwrap_or_default());
         let (narrator, mut remarks) = Narrator::new();
-        let retained = self.inner.host.retain(&self.lease, &self.project.spec, &keep, &narrator).await;
+        let retained = self.inner.host.retain(&self.lease, &self.spec, &keep, &narrator).await;
         while let Ok(Remark::Line(text)) = remarks.try_recv() {
             tracing::info!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), "{text}");
             self.note(text).await;
@@ -380,8 +390,8 @@ impl Carrier {
     fn persistence(&self, step: &Step) -> Persistence {
         let (patience, insistence) = match step {
             _ if !self.is_going_back() => (self.inner.patience, None),
-            Step::AwaitHealthy { .. } => (self.project.spec.time_back(), None),
-            _ => (self.project.spec.time_back(), Some(self.inner.patience)),
+            Step::AwaitHealthy { .. } => (self.spec.time_back(), None),
+            _ => (self.spec.time_back(), Some(self.inner.patience)),
         };
         Persistence { patience, insistence, deadline: self.deadline }
     }
@@ -389,15 +399,15 @@ impl Carrier {
     pub(super) fn guard(&self) -> Guard {
         Guard {
             inner: Arc::clone(&self.inner),
-            withdrawn: (!self.is_going_back()).then(|| self.withdrawn.clone()),
+            cancelled: (!self.is_going_back()).then(|| self.cancelled.clone()),
             deadline: self.deadline,
-            timeout: if self.is_going_back() { self.project.spec.time_back() } else { self.project.spec.timeout },
+            timeout: if self.is_going_back() { self.spec.time_back() } else { self.spec.timeout },
         }
     }
 
     /// Who cancelled it, as long as that counts.
-    fn withdrawn_by(&self) -> Option<String> {
-        if self.is_going_back() { None } else { self.withdrawn.borrow().clone() }
+    fn cancelled_by(&self) -> Option<String> {
+        if self.is_going_back() { None } else { self.cancelled.borrow().clone() }
     }
 
     fn is_going_back(&self) -> bool {

@@ -22,8 +22,8 @@ pub(super) enum Failure {
     Host(HostError),
     /// The project's time was over.
     TimedOut(Duration),
-    /// Somebody withdrew the deployment.
-    Withdrawn(String),
+    /// Somebody cancelled the deployment.
+    Cancelled(String),
     /// windlass is being stopped, or the journal is out of order.
     Halt(Halt),
 }
@@ -41,7 +41,7 @@ impl Failure {
             Self::TimedOut(timeout) => {
                 Ok(Cause::Failed(format!("not done within {}", humantime::format_duration(timeout))))
             }
-            Self::Withdrawn(by) => Ok(Cause::Cancelled(by)),
+            Self::Cancelled(by) => Ok(Cause::Cancelled(by)),
             Self::Halt(halt) => Err(halt),
         }
     }
@@ -50,18 +50,18 @@ impl Failure {
 /// What may end an operation from outside.
 pub(super) struct Guard {
     pub(super) inner: Arc<Inner>,
-    pub(super) withdrawn: Option<watch::Receiver<Option<String>>>,
+    pub(super) cancelled: Option<watch::Receiver<Option<String>>>,
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
 }
 
 impl Guard {
     pub(super) async fn watch<T>(mut self, work: impl Future<Output = Result<T, HostError>>) -> Result<T, Failure> {
-        let withdrawn = withdrawn(self.withdrawn.take());
+        let cancelled = cancelled(self.cancelled.take());
         tokio::select! {
             biased;
             // Whoever cancelled was told so: what ends in the same moment comes too late.
-            by = withdrawn => Err(Failure::Withdrawn(by)),
+            by = cancelled => Err(Failure::Cancelled(by)),
             result = work => result.map_err(Failure::Host),
             () = self.inner.aborting.cancelled() => Err(Halt::Stopping.into()),
             () = tokio::time::sleep_until(self.deadline) => Err(Failure::TimedOut(self.timeout)),
@@ -70,20 +70,20 @@ impl Guard {
 }
 
 impl Guard {
-    /// Waits for what others do, for as long as it takes: only a withdrawal or a stop of windlass ends it.
+    /// Waits for what others do, for as long as it takes: only a cancellation or a stop of windlass ends it.
     pub(super) async fn wait<T>(mut self, others: impl Future<Output = T>) -> Result<T, Failure> {
-        let withdrawn = withdrawn(self.withdrawn.take());
+        let cancelled = cancelled(self.cancelled.take());
         tokio::select! {
             biased;
-            by = withdrawn => Err(Failure::Withdrawn(by)),
+            by = cancelled => Err(Failure::Cancelled(by)),
             done = others => Ok(done),
             () = self.inner.closing.cancelled() => Err(Halt::Stopping.into()),
         }
     }
 }
 
-/// Who withdrew the deployment, once somebody does.
-async fn withdrawn(receiver: Option<watch::Receiver<Option<String>>>) -> String {
+/// Who cancelled the deployment, once somebody does.
+async fn cancelled(receiver: Option<watch::Receiver<Option<String>>>) -> String {
     if let Some(mut receiver) = receiver {
         // The reference into the channel must not live across an await.
         let by = receiver.wait_for(Option::is_some).await.ok().and_then(|by| by.clone());

@@ -64,16 +64,16 @@ impl Runner {
 impl Carrier {
     /// As [`Runner::prepare`], with a claim to all that will be changed.
     pub(super) async fn prepare(&mut self, release: &[PinnedImage]) -> Result<(Snapshot, Plan), Failure> {
-        let (runner, project) = (Runner(Arc::clone(&self.inner)), Arc::clone(&self.project));
+        let (runner, spec) = (Runner(Arc::clone(&self.inner)), Arc::clone(&self.spec));
         loop {
             let claimed = self.claim().await?;
-            let prepared = self.insist(|| runner.prepare(&project.spec, release)).await?;
+            let prepared = self.insist(|| runner.prepare(&spec, release)).await?;
             // The snapshot has read the files anew, and they may have another name for the project than before.
             if self.places().await? == claimed {
                 return Ok(prepared);
             }
             if Instant::now() >= self.deadline {
-                return Err(Failure::TimedOut(project.spec.timeout));
+                return Err(Failure::TimedOut(spec.timeout));
             }
         }
     }
@@ -93,8 +93,8 @@ impl Carrier {
     }
 
     async fn places(&mut self) -> Result<BTreeSet<String>, Failure> {
-        let (host, project) = (Arc::clone(&self.inner.host), Arc::clone(&self.project));
-        self.insist(|| host.places(&project.spec)).await
+        let (host, spec) = (Arc::clone(&self.inner.host), Arc::clone(&self.spec));
+        self.insist(|| host.places(&spec)).await
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::deployments::{Deployment, numbered};
 use super::freezes::{Freeze, frozen};
-use super::{Store, StoreError, journal};
+use super::{Store, StoreError, format, journal};
 use crate::deploy::event::Event;
 use crate::deploy::request::{DeployRequest, Repetition};
 use crate::deploy::status::Status;
@@ -126,7 +126,7 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
     let deployment = create(connection, now, &request)?;
     if let Some(freeze) = freeze {
         let text = format!("the project is {freeze}; an operator's rollback passes the freeze");
-        journal::insert(connection, deployment.order, now, &serde_json::to_string(&Event::Noted { text })?)?;
+        journal::insert(connection, deployment.order, now, &format::event(&Event::Noted { text })?)?;
     }
     if let Some(key) = &key {
         remember(connection, &deployment, key)?;
@@ -260,10 +260,10 @@ fn create(connection: &Connection, now: Timestamp, request: &DeployRequest) -> R
         id.as_str(),
         request.project.as_str(),
         status.state.as_str(),
-        serde_json::to_string(&status)?,
+        format::status(&status)?,
         now.as_millis(),
     ])?;
-    journal::insert(connection, order, now, &serde_json::to_string(&event)?)?;
+    journal::insert(connection, order, now, &format::event(&event)?)?;
     let project = request.project.clone();
     Ok(Deployment { id, order, project, status, created_at: now, started_at: None, finished_at: None })
 }

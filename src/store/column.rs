@@ -1,8 +1,10 @@
 //! How our values stand in a column, and how they are read back.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use serde::de::DeserializeOwned;
 
+use super::format;
+use crate::deploy::event::Event;
+use crate::deploy::status::Status;
 use crate::model::Timestamp;
 
 /// A column that holds JSON.
@@ -14,9 +16,15 @@ pub(super) struct Name<T>(pub(super) T);
 /// A column that holds a moment, in milliseconds.
 pub(super) struct Time(pub(super) Timestamp);
 
-impl<T: DeserializeOwned> FromSql for Json<T> {
+impl FromSql for Json<Event> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
+        format::read_event(value.as_str()?).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for Json<Status> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        format::read_status(value.as_str()?).map(Self).map_err(FromSqlError::other)
     }
 }
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::column::{Json, Time};
 use super::deployments::{Deployment, find};
-use super::{Store, StoreError};
+use super::{Store, StoreError, format};
 use crate::deploy::event::Event;
 use crate::model::{DeploymentId, Timestamp};
 
@@ -30,7 +30,7 @@ impl Store {
     /// `deployment` is as it was.
     pub async fn append(&self, deployment: &mut Deployment, event: Event) -> Result<i64, StoreError> {
         let (id, clock) = (deployment.id.clone(), self.0.clock.clone());
-        let text = serde_json::to_string(&event)?;
+        let text = format::event(&event)?;
         let write = move |connection: &Connection| {
             let mut deployment = find(connection, &id)?.ok_or(StoreError::Unknown(id))?;
             let before = deployment.clone();
@@ -86,7 +86,7 @@ pub(super) fn newest(connection: &Connection) -> Result<i64, StoreError> {
 fn update(connection: &Connection, deployment: &Deployment) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE deployments SET state = ?2, status = ?3, started_at = ?4, finished_at = ?5 WHERE number = ?1";
-    let status = serde_json::to_string(&deployment.status)?;
+    let status = format::status(&deployment.status)?;
     connection.prepare_cached(SQL)?.execute(params![
         deployment.order,
         deployment.status.state.as_str(),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::deploy::event::{Event, Evidence, Transfer, Wanted};
-use crate::deploy::plan::Plan;
+use super::event::{Event, Evidence, Plan, Transfer};
+use super::release::ImageView;
 use crate::model::{DeploymentId, Timestamp};
 
 /// Tells one deployment's events, each as no, one or several lines. It remembers the plan, so as to say "3 of 5".
@@ -31,21 +31,18 @@ impl Teller {
     pub fn tell(&mut self, at: Timestamp, event: &Event) -> Vec<String> {
         self.started.get_or_insert(at);
         match event {
-            Event::Queued { wanted, rollback, .. } => {
-                let mut lines = Vec::new();
-                if let (Some(rollback), Wanted::Release(images)) = (rollback, wanted) {
-                    lines.push(rollback.in_words(images));
-                }
-                lines.push(format!("queued {}: {}", self.deployment, wanted_in_words(wanted)));
+            Event::Queued { images, rollback, .. } => {
+                let mut lines: Vec<String> = rollback.iter().map(|rollback| rollback.in_words(images)).collect();
+                lines.push(format!("queued {}: {}", self.deployment, join(images)));
                 lines
             }
             Event::Started => vec!["started".to_owned()],
             Event::Resolved { images } => {
-                images.iter().map(|image| format!("resolved {} is {}", image.image, image.digest)).collect()
+                let digest = |image: &ImageView| image.digest.as_ref().map(ToString::to_string).unwrap_or_default();
+                images.iter().map(|image| format!("resolved {} is {}", image.image, digest(image))).collect()
             }
-            Event::Planned { snapshot, plan } => {
+            Event::Planned { previous, plan, .. } => {
                 self.plan = plan.clone();
-                let previous = snapshot.previous();
                 if previous.is_empty() {
                     vec!["now running: nothing of this release's images".to_owned()]
                 } else {
@@ -53,7 +50,7 @@ impl Teller {
                 }
             }
             Event::StepStarted { step } => {
-                let what = self.plan.steps.get(*step).map(ToString::to_string).unwrap_or_default();
+                let what = self.plan.steps.get(*step).map_or("", |step| step.text.as_str());
                 vec![format!("{} {what}", self.place(*step))]
             }
             Event::Progress { step, transfer } => {
@@ -66,9 +63,9 @@ impl Teller {
                 lines.extend(evidence.iter().flat_map(evidence_in_lines));
                 lines
             }
-            Event::RollingBack { cause, plan } => {
+            Event::RollingBack { reason, plan, .. } => {
                 self.plan = plan.clone();
-                vec![format!("rolling back: {}", cause.reason())]
+                vec![format!("rolling back: {reason}")]
             }
             Event::Resumed => vec!["resumed: windlass was restarted in the middle of this deployment".to_owned()],
             Event::Noted { text } => vec![format!("note: {text}")],
@@ -83,6 +80,7 @@ impl Teller {
                 };
                 vec![line]
             }
+            Event::Unknown => Vec::new(),
         }
     }
 
@@ -91,12 +89,8 @@ impl Teller {
     }
 }
 
-fn wanted_in_words(wanted: &Wanted) -> String {
-    let images: Vec<String> = match wanted {
-        Wanted::Images(images) => images.iter().map(ToString::to_string).collect(),
-        Wanted::Release(images) => images.iter().map(ToString::to_string).collect(),
-    };
-    images.join(", ")
+fn join(images: &[ImageView]) -> String {
+    images.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// `3 of 7 layers, 12.3 of 40.1 MB`.
@@ -114,20 +108,20 @@ pub fn transfer_in_words(transfer: &Transfer) -> String {
 }
 
 fn evidence_in_lines(evidence: &Evidence) -> Vec<String> {
-    let Evidence { container, state, log, health } = evidence;
-    let mut lines = vec![format!("  {container}: {state}")];
-    lines.extend(log.iter().map(|line| format!("  {container} | {line}")));
-    lines.extend(health.iter().map(|line| format!("  {container} health | {line}")));
+    let Evidence { name, state, log, health } = evidence;
+    let mut lines = vec![format!("  {name}: {state}")];
+    lines.extend(log.iter().map(|line| format!("  {name} | {line}")));
+    lines.extend(health.iter().map(|line| format!("  {name} health | {line}")));
     lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::deploy::event::Outcome;
-    use crate::deploy::plan::{Change, Step};
+    use super::Teller;
+    use crate::deploy::event::{Event as Core, Evidence, Outcome, RequestedBy, Transfer, Wanted};
+    use crate::deploy::plan::{Change, Plan, Step};
     use crate::deploy::snapshot::Snapshot;
-    use crate::model::{Digest, ImageReference, PinnedImage};
+    use crate::model::{DeploymentId, Digest, ImageReference, PinnedImage, Timestamp};
 
     fn image() -> PinnedImage {
         "r.io/api:v2".parse::<ImageReference>().unwrap().pinned(Digest::of(b"new"))
@@ -150,26 +144,26 @@ mod tests {
             ],
         };
         let events = [
-            Event::Queued {
+            Core::Queued {
                 wanted: Wanted::Images(vec![image().image]),
-                requested_by: Default::default(),
+                requested_by: RequestedBy::default(),
                 rollback: None,
             },
-            Event::Started,
-            Event::Resolved { images: vec![image()] },
-            Event::Planned { snapshot: Snapshot::default(), plan },
-            Event::StepStarted { step: 0 },
-            Event::Progress {
+            Core::Started,
+            Core::Resolved { images: vec![image()] },
+            Core::Planned { snapshot: Snapshot::default(), plan, target: None },
+            Core::StepStarted { step: 0 },
+            Core::Progress {
                 step: 0,
                 transfer: Transfer { layers_done: 1, layers: 2, bytes_done: 1_500_000, bytes: 3_000_000 },
             },
-            Event::StepFinished { step: 0 },
-            Event::StepStarted { step: 1 },
-            Event::StepFailed { step: 1, reason: "api exited with 1".to_owned(), evidence: vec![evidence] },
-            Event::Finished { outcome: Outcome::RolledBack, reason: Some("api exited with 1".to_owned()) },
+            Core::StepFinished { step: 0 },
+            Core::StepStarted { step: 1 },
+            Core::StepFailed { step: 1, reason: "api exited with 1".to_owned(), evidence: vec![evidence] },
+            Core::Finished { outcome: Outcome::RolledBack, reason: Some("api exited with 1".to_owned()) },
         ];
         let lines: Vec<String> =
-            events.iter().flat_map(|event| teller.tell(Timestamp::from_millis(0), event)).collect();
+            events.iter().flat_map(|event| teller.tell(Timestamp::from_millis(0), &event.into())).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         queued 01jd5zk0000000000000000000: r.io/api:v2
         started

@@ -1,13 +1,15 @@
-//! Deployments, plans, projects and events as callers read them.
+//! Deployments, plans and projects as callers read them.
 
 use serde::{Deserialize, Serialize};
 
-use crate::deploy::event::{Event, Outcome, RequestedBy, Rollback, Wanted};
-use crate::deploy::plan::Plan;
-use crate::deploy::snapshot::{Condition, Instance, Snapshot};
-use crate::deploy::status::{Phase, State, Status};
+use super::event::Plan;
+use super::release::{ImageView, RequestedBy, Rollback};
+use super::state::{Condition, StatusWord};
+use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::deploy::status::Status;
 use crate::deploy::way_back::{Entry, Standing};
-use crate::model::{DeploymentId, Digest, ImageReference, PinnedImage, ProjectName, Timestamp};
+use crate::deploy::{event, plan};
+use crate::model::{DeploymentId, PinnedImage, ProjectName, Timestamp};
 
 /// One deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +21,7 @@ pub struct DeploymentView {
     /// `queued`, `running` or an outcome.
     pub status: StatusWord,
     /// What is being done, while it is running.
-    pub phase: Option<Phase>,
+    pub phase: Option<String>,
     /// Why it did not succeed, as soon as that is known.
     pub reason: Option<String>,
     /// What it puts into service; without digests until it is resolved.
@@ -39,28 +41,6 @@ pub struct DeploymentView {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-}
-
-/// `queued`, `running` or an outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StatusWord {
-    /// Waiting for its turn.
-    Queued,
-    /// Being carried out.
-    Running,
-    /// An [`Outcome`].
-    #[serde(untagged)]
-    Ended(Outcome),
-}
-
-/// An image, and its digest once that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageView {
-    /// As it was named.
-    pub image: ImageReference,
-    /// What it is.
-    pub digest: Option<Digest>,
 }
 
 /// A container or unit that runs.
@@ -103,18 +83,6 @@ pub struct PlanView {
     /// What is odd about it, and keeps no deployment from being tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-}
-
-/// One event of a deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventView {
-    /// Its number: what `Last-Event-ID` names.
-    pub id: i64,
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    #[serde(flatten)]
-    pub event: Event,
 }
 
 /// A project as it is configured, and what became of it.
@@ -241,24 +209,22 @@ impl DeploymentView {
         times: Times,
         running: Option<Vec<Instance>>,
     ) -> Self {
-        let release = match (&status.release, &status.wanted) {
-            (Some(release), _) | (None, Wanted::Release(release)) => pinned(release),
-            (None, Wanted::Images(images)) => {
-                images.iter().map(|image| ImageView { image: image.clone(), digest: image.digest().cloned() }).collect()
-            }
+        let release = match &status.release {
+            Some(release) => ImageView::release(release),
+            None => ImageView::wanted(&status.wanted),
         };
-        let previous = status.course.as_ref().map(|course| pinned(&course.snapshot.previous())).unwrap_or_default();
+        let previous = status.course.as_ref().map(|course| course.snapshot.previous()).unwrap_or_default();
         Self {
             id,
             project,
             status: status.state.into(),
-            phase: status.phase(),
+            phase: status.phase().map(|phase| phase.as_str().to_owned()),
             reason: status.reason.clone(),
             release,
-            previous,
+            previous: ImageView::release(&previous),
             running: running.map(runs),
-            requested_by: status.requested_by.clone(),
-            rollback: status.rollback.clone(),
+            requested_by: (&status.requested_by).into(),
+            rollback: status.rollback.as_ref().map(Into::into),
             created_at: times.created_at,
             started_at: times.started_at,
             finished_at: times.finished_at,
@@ -269,15 +235,20 @@ impl DeploymentView {
 impl PlanView {
     /// The view of a plan that is not carried out.
     #[must_use]
-    pub fn new(release: &[PinnedImage], snapshot: &Snapshot, plan: Plan, rollback: Option<Rollback>) -> Self {
+    pub fn new(
+        release: &[PinnedImage],
+        snapshot: &Snapshot,
+        plan: &plan::Plan,
+        rollback: Option<&event::Rollback>,
+    ) -> Self {
         Self {
             dry_run: true,
-            rollback,
-            release: pinned(release),
-            previous: pinned(&snapshot.previous()),
+            rollback: rollback.map(Into::into),
+            release: ImageView::release(release),
+            previous: ImageView::release(&snapshot.previous()),
             services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
             steps: plan.steps.iter().map(ToString::to_string).collect(),
-            plan,
+            plan: plan.into(),
             warnings: Vec::new(),
         }
     }
@@ -310,7 +281,7 @@ impl ReleaseView {
         Self {
             deployment: entry.past.id.clone(),
             status,
-            release: pinned(&entry.release),
+            release: ImageView::release(&entry.release),
             at: entry.past.at,
             candidate: entry.standing == Standing::Candidate,
             reason,
@@ -326,40 +297,8 @@ pub fn runs(instances: Vec<Instance>) -> Vec<RunningView> {
         image,
         digest,
         state,
-        condition,
+        condition: condition.into(),
         pinned,
     };
     instances.into_iter().map(run).collect()
-}
-
-/// The images of which the digest is known.
-#[must_use]
-pub fn images(views: &[ImageView]) -> Vec<PinnedImage> {
-    views.iter().filter_map(|view| Some(view.image.clone().pinned(view.digest.clone()?))).collect()
-}
-
-/// Images with their digests as callers read them.
-#[must_use]
-pub fn pinned(images: &[PinnedImage]) -> Vec<ImageView> {
-    images.iter().map(|image| ImageView { image: image.image.clone(), digest: Some(image.digest.clone()) }).collect()
-}
-
-impl From<State> for StatusWord {
-    fn from(state: State) -> Self {
-        match state {
-            State::Queued => Self::Queued,
-            State::Running => Self::Running,
-            State::Finished(outcome) => Self::Ended(outcome),
-        }
-    }
-}
-
-impl std::fmt::Display for StatusWord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Ended(outcome) => outcome.as_str(),
-        })
-    }
 }

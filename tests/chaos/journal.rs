@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
-use windlass::deploy::event::{Event, Outcome};
+use windlass::deploy::event::Outcome;
 use windlass::deploy::plan::Step;
 use windlass::deploy::status::{Position, State, Status};
+use windlass::store::format;
 
 /// A deployment as the database has it.
 pub struct Told {
@@ -50,7 +51,7 @@ pub fn read(state: &Path) -> rusqlite::Result<Vec<Told>> {
     while let Some(row) = rows.next()? {
         let (number, status): (i64, String) = (row.get(0)?, row.get(3)?);
         let events = journal.query_map([number], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let status = serde_json::from_str(&status).unwrap_or_else(|error| panic!("{error}: {status}"));
+        let status = format::read_status(&status).unwrap_or_else(|error| panic!("{error}: {status}"));
         all.push(Told { id: row.get(1)?, project: row.get(2)?, status, events });
     }
     Ok(all)
@@ -73,7 +74,7 @@ impl Told {
     /// Whether its status is what follows from its events. One whose events were forgotten proves nothing.
     pub fn replays(&self) -> Result<(), String> {
         let Some((first, others)) = self.events.split_first() else { return Ok(()) };
-        let parse = |text: &String| serde_json::from_str::<Event>(text).map_err(|error| format!("{error}: {text}"));
+        let parse = |text: &String| format::read_event(text).map_err(|error| format!("{error}: {text}"));
         let mut status = Status::begin(&parse(first)?).map_err(|error| error.to_string())?;
         for event in others {
             status.apply(&parse(event)?).map_err(|error| error.to_string())?;

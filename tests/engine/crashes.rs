@@ -113,6 +113,41 @@ fn killed_while_compose_replaces_the_container_it_applies_again_and_succeeds() {
     site.has(&v2);
 }
 
+/// A site that was killed while Compose replaces v1 with v2, and that deployment.
+fn killed_in_the_middle() -> (Site, Published, Published, String) {
+    let mut site = Site::with(STUBBORN);
+    let v1 = site.publish("app:v1", &stubborn("v1"));
+    let v2 = site.publish("app:v2", &Image::web("v2"));
+    site.start();
+    site.deploy("app:v1").succeeded();
+    let id = site.ask("app:v2");
+    site.until(&id, "compose to begin", |events| has_begun(events, "apply"));
+    site.kill();
+    (site, v1, v2, id)
+}
+
+#[test]
+fn killed_in_the_middle_and_its_project_removed_the_old_release_is_put_back() {
+    let (mut site, v1, _, id) = killed_in_the_middle();
+    std::fs::remove_file(site.directory.join("projects.d/project.toml")).unwrap();
+    site.start();
+    ends(&site, &id, "rolled_back");
+    site.has(&v1);
+}
+
+#[test]
+fn killed_in_the_middle_and_its_project_moved_it_ends_where_it_was_begun() {
+    let (mut site, _, v2, id) = killed_in_the_middle();
+    let elsewhere = site.directory.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::copy(site.project_directory().join("compose.yaml"), elsewhere.join("compose.yaml")).unwrap();
+    site.project(&["app"], "[projects.{name}.compose]\ndirectory = \"{dir}/elsewhere\"\n");
+    site.start();
+    ends(&site, &id, "succeeded");
+    site.has(&v2);
+    assert!(site.events(&id).iter().any(|event| event["text"].as_str().is_some_and(|text| text.contains("target"))));
+}
+
 #[test]
 fn killed_together_with_compose_in_the_middle_of_a_replacement_it_succeeds() {
     let mut site = Site::with(STUBBORN);

@@ -96,6 +96,8 @@ fn a_registry_that_answers_nonsense_is_given_up_in_time_and_the_old_release_stay
     }
     site.has(&v1);
     proxy.answer_with(None);
+    site.project_with(&["app"], "", "");
+    site.reload();
     site.deploy("app:v2").succeeded();
     site.has(&v2);
 }

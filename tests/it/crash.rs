@@ -1,11 +1,14 @@
 //! Killed at any moment: before and after the effect of each step, on the way forward and on the way back. After the
 //! next start every deployment reaches its outcome by itself, and what runs and what is pinned is one whole release.
 
+use std::time::Duration;
+
+use serde_json::Value;
 use windlass::auth::Scheme;
 use windlass::deploy::event::Outcome;
 use windlass::model::Digest;
 
-use crate::daemon::{Caller, Home, send};
+use crate::daemon::{Caller, Home, operator, send};
 use crate::world::{Manner, Trap, When};
 
 /// Resolve, snapshot, and the steps of the plan forward: two pulls, keep, two pins, apply, await.
@@ -57,6 +60,17 @@ fn runs(home: &Home) -> [Option<Digest>; 2] {
 
 fn pinned(home: &Home) -> [Option<Digest>; 2] {
     PINS.map(|reference| home.world.pin(reference))
+}
+
+/// The deployment, once it has ended, as operators read it.
+async fn outcome_on_the_socket(home: &Home, id: &str) -> Value {
+    loop {
+        let found = send(operator(home).get(format!("http://localhost/v1/deployments/{id}"))).await.json();
+        if found["finished_at"].is_string() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Deploys v1 if it is to be there before, then v2 with the daemon killed at `trap`. Gives the outcome.
@@ -128,13 +142,35 @@ async fn killed_at_any_moment_with_programs_around_it_ends_the_same_and_they_are
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_release_that_is_bad_leaves_nothing_in_service() {
-    // The way back is one step: withdraw.
+    // The way back is one step: remove.
     for trap in every_moment(FORWARD + 1) {
         let home = home();
         home.world.state().manners.insert(Digest::of(b"web v2"), Manner::Unhealthy);
         assert_eq!(killed_at(&home, trap, false).await, "rolled_back", "{trap:?}");
         assert_eq!(runs(&home), [None, None], "{trap:?}");
         assert_eq!(pinned(&home), [None, None], "{trap:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_a_deployment_of_a_project_that_is_then_removed_leaves_the_release_before() {
+    for trap in every_moment(FORWARD) {
+        let home = home();
+        let daemon = home.start();
+        let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+        assert_eq!(send(caller.hook("one", "?wait=20s", BODY_V1)).await.status, 200);
+        home.world.state().trap = Some(trap);
+        let accepted = send(caller.hook("two", "", BODY_V2)).await;
+        home.world.until("the trap to close", |state| state.caught).await;
+        daemon.kill();
+        std::fs::remove_file(home.path().join("projects.d/shop.toml")).unwrap();
+
+        let _daemon = home.start();
+        let outcome = outcome_on_the_socket(&home, &accepted.id()).await;
+        let status = outcome["status"].as_str().unwrap();
+        assert!(status == "rolled_back" || status == "abandoned", "{trap:?}: {outcome}");
+        assert!(outcome["reason"].as_str().unwrap().contains("not configured"), "{outcome}");
+        assert_eq!((runs(&home), pinned(&home)), (release("v1"), release("v1")), "{trap:?}");
     }
 }
 

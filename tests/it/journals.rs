@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use windlass::deploy::event::Event;
 use windlass::deploy::status::Status;
 use windlass::model::{Clock, Timestamp};
-use windlass::store::{Deployment, Filter, Store};
+use windlass::store::{Deployment, Filter, Store, format};
 
 /// Opens a recorded state a minute after it was recorded.
 fn open(recorded: &str) -> (tempfile::TempDir, Store) {
@@ -32,6 +32,35 @@ async fn replayed(store: &Store, deployment: &Deployment) -> Status {
         status.apply(&entry.event).unwrap_or_else(|error| panic!("{error}: {text}"));
     }
     status
+}
+
+/// Every JSON in a recorded state, and whether it is a status.
+fn documents(recorded: &str) -> Vec<(bool, String)> {
+    let (directory, store) = open(recorded);
+    drop(store);
+    let database = Connection::open(directory.path().join("windlass.db")).unwrap();
+    let mut documents = Vec::new();
+    for (is_status, sql) in [(true, "SELECT status FROM deployments"), (false, "SELECT event FROM journal")] {
+        let mut statement = database.prepare(sql).unwrap();
+        let texts: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        documents.extend(texts.into_iter().map(|text| (is_status, text)));
+    }
+    documents
+}
+
+#[test]
+fn what_is_written_now_has_the_words_of_format_3() {
+    let documents = documents("format-3.sql");
+    assert!(documents.len() > 200, "{}", documents.len());
+    for (is_status, text) in documents {
+        let again = if is_status {
+            format::status(&format::read_status(&text).unwrap())
+        } else {
+            format::event(&format::read_event(&text).unwrap())
+        };
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(parse(&again.unwrap()), parse(&text));
+    }
 }
 
 #[tokio::test]

@@ -263,7 +263,7 @@ impl State {
                     }
                 }
             }
-            Step::Withdraw { services, unpin } => {
+            Step::Remove { services, unpin } => {
                 for service in services {
                     self.running.remove(&(spec.name.clone(), service.clone()));
                 }

@@ -5,7 +5,8 @@ use reqwest::StatusCode;
 use super::super::exit::Exit;
 use super::super::failure::Failure;
 use crate::wire::problem::Problem;
-use crate::wire::view::{DeploymentView, StatusWord};
+use crate::wire::state::StatusWord;
+use crate::wire::view::DeploymentView;
 
 /// What to say about an answer with `status`. `failing` is what does not work for it.
 pub(super) fn failure(

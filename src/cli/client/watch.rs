@@ -15,7 +15,7 @@ use super::super::failure::Failure;
 use super::sse::Parser;
 use super::{Client, Request, reach};
 use crate::model::DeploymentId;
-use crate::wire::view::EventView;
+use crate::wire::event::EventView;
 
 /// windlass lets hear of itself every 10 seconds at least.
 const LONGEST_SILENCE: Duration = Duration::from_secs(35);

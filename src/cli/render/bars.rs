@@ -6,11 +6,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::super::output::{Output, Style};
 use super::super::table;
-use crate::deploy::event::Event;
-use crate::deploy::plan::Plan;
 use crate::model::{Timestamp, one_line};
+use crate::wire::event::Event;
+use crate::wire::event::EventView;
+use crate::wire::event::Plan;
 use crate::wire::text::transfer_in_words;
-use crate::wire::view::EventView;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(120);
@@ -48,7 +48,7 @@ impl Bars {
     pub(super) fn show(&mut self, output: &mut Output, view: &EventView, plan: &Plan, lines: &[String]) {
         match &view.event {
             Event::StepStarted { step } => {
-                let name = plan.steps.get(*step).map(ToString::to_string).unwrap_or_default();
+                let name = plan.steps.get(*step).map_or("", |step| step.text.as_str());
                 let name = one_line(&format!("[{}/{}] {name}", step + 1, plan.steps.len()), LONGEST);
                 self.bar.set_style(self.plain.clone());
                 self.bar.reset_elapsed();
