@@ -6,9 +6,11 @@
 pub mod catalog;
 pub mod docker_puller;
 pub mod event;
+pub mod gate;
 pub mod plan;
 pub mod recover;
 pub mod request;
+pub mod retention;
 pub mod sharing;
 pub mod snapshot;
 pub mod spec;

@@ -28,6 +28,7 @@ pub use way_back::{NoWayBack, past_of};
 
 use crate::deploy::catalog::{Catalog, Project};
 use crate::deploy::event::Wanted;
+use crate::deploy::gate::Closed;
 use crate::deploy::plan::{self, Plan};
 use crate::deploy::request::DeployRequest;
 use crate::deploy::snapshot::{Instance, Snapshot};
@@ -35,7 +36,7 @@ use crate::deploy::status::State;
 use crate::host::{HostError, SharedHost};
 use crate::lanes::{Lanes, QueueFull, Turn};
 use crate::model::{DeploymentId, PinnedImage, ProjectName, Repository};
-use crate::store::{Acceptance, Deployment, Freeze, Store, StoreError};
+use crate::store::{Acceptance, Deployment, Store, StoreError};
 
 /// How many dry runs ask a registry at a time.
 const RESOLVING: usize = 8;
@@ -124,18 +125,9 @@ pub enum SubmitError {
     /// The same was sent before with a query that asked for a dry run, or was not understood.
     #[error("the same was sent before with a query that asked for no deployment, and is used up")]
     UsedUp,
-    /// A newer sequence was accepted already.
-    #[error(
-        "sequence {newest} was accepted before, which is newer; where that one was a mistake, an operator on the host \
-         sets another: windlass deploy PROJECT IMAGE --sequence NUMBER"
-    )]
-    Stale {
-        /// The newest accepted.
-        newest: u64,
-    },
-    /// The project is frozen.
-    #[error("the project is frozen")]
-    Frozen(Freeze),
+    /// The project's gate is closed for it.
+    #[error(transparent)]
+    Refused(Closed),
     /// It could not be written down.
     #[error("failed to write the deployment down")]
     Store(#[from] StoreError),
@@ -236,8 +228,7 @@ impl Runner {
             Acceptance::Conflict(id) => Err(SubmitError::Conflict(id)),
             Acceptance::Replayed(id) => Err(SubmitError::Replayed(id)),
             Acceptance::UsedUp => Err(SubmitError::UsedUp),
-            Acceptance::Stale { newest } => Err(SubmitError::Stale { newest }),
-            Acceptance::Frozen(freeze) => Err(SubmitError::Frozen(freeze)),
+            Acceptance::Refused(closed) => Err(SubmitError::Refused(closed)),
         }
     }
 

@@ -32,7 +32,6 @@ use tokio::sync::watch;
 pub use accept::Acceptance;
 pub use deployments::{Deployment, Filter};
 pub use error::StoreError;
-pub use freezes::Freeze;
 pub use journal::Entry;
 pub use retention::{Extent, Retention, WAY_BACK};
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::refusals;
 use crate::deploy::event::Outcome;
+use crate::deploy::gate::Closed;
 use crate::deploy::request::Refusal;
 use crate::model::{DeploymentId, KeyId, Timestamp};
 use crate::runner::{NoWayBack, SubmitError};
@@ -112,8 +113,8 @@ impl Error {
                 SubmitError::QueueFull(_) => Kind(S::SERVICE_UNAVAILABLE, "queue_full", "The queue is full"),
                 SubmitError::Conflict(_) => Kind(S::CONFLICT, "conflict", "Same delivery, other body"),
                 SubmitError::Replayed(_) | SubmitError::UsedUp => Kind(S::CONFLICT, "replayed", "Sent before"),
-                SubmitError::Stale { .. } => Kind(S::CONFLICT, "stale", "Stale"),
-                SubmitError::Frozen(_) => Kind(S::LOCKED, "frozen", "Frozen"),
+                SubmitError::Refused(Closed::Stale { .. }) => Kind(S::CONFLICT, "stale", "Stale"),
+                SubmitError::Refused(Closed::Frozen(_)) => Kind(S::LOCKED, "frozen", "Frozen"),
                 SubmitError::Store(_) => Kind(S::SERVICE_UNAVAILABLE, "storage", "Cannot be written down"),
             },
             Self::Store(_) | Self::NoWayBack(NoWayBack::Store(_)) => {
@@ -153,7 +154,7 @@ impl Error {
     /// In how many seconds it is worth trying again, where waiting helps.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NotTaken { error: SubmitError::Frozen(freeze), now } => {
+            Self::NotTaken { error: SubmitError::Refused(Closed::Frozen(freeze)), now } => {
                 freeze.until.map(|until| until.since(*now).as_secs().saturating_add(1))
             }
             Self::NotTaken { error: SubmitError::Closing, .. } => Some(10),
@@ -168,7 +169,6 @@ impl Error {
     /// What the caller reads about it.
     pub(super) fn detail(&self) -> String {
         match self {
-            Self::NotTaken { error: SubmitError::Frozen(freeze), .. } => format!("the project is {freeze}"),
             Self::NotTaken { error: error @ (SubmitError::Replayed(_) | SubmitError::UsedUp), .. } => format!(
                 "{error}: to deploy it, send it under another delivery id, or, where only the body is signed, let the \
                  body differ, by `run_url` or a higher `sequence`"

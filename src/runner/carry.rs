@@ -12,16 +12,18 @@ use super::guard::{Failure, Guard, Persistence, insist};
 use super::scribe::{self, Halt, Scribe};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Event, Outcome, Transfer};
+use crate::deploy::gate::{self, Closed, Gate, Passage};
 use crate::deploy::plan::{self, Change, Step};
 use crate::deploy::recover::{Decision, decide};
 use crate::deploy::request::readmit;
+use crate::deploy::retention;
 use crate::deploy::snapshot::Snapshot;
 use crate::deploy::spec::ProjectSpec;
 use crate::deploy::status::{Course, State, Status};
 use crate::host::{End, HostError, Narrator, Remark};
 use crate::lanes::Lease;
 use crate::model::PinnedImage;
-use crate::store::{Deployment, Freeze};
+use crate::store::Deployment;
 
 /// How often the progress of a pull is written down at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -100,32 +102,36 @@ impl Carrier {
 
     /// Why it may not be begun any more, although it was accepted: what is in force now decides.
     async fn what_forbids_it(&self, configured: Option<&Project>, has_waited: bool) -> Result<Option<Cause>, Halt> {
-        let Status { wanted, requested_by, rollback, .. } = self.status();
+        let Status { wanted, requested_by, .. } = self.status();
         let readmitted = configured.map_or(Ok(()), |project| readmit(project, wanted, requested_by.key.as_ref()));
         if let Err(refusal) = readmitted {
             let reason = format!("the configuration has changed since this was accepted: {refusal}");
             return Ok(Some(Cause::Failed(reason)));
         }
-        if !has_waited || rollback.is_some() {
+        if !has_waited {
             return Ok(None);
         }
-        match self.guard().wait(self.freeze()).await {
-            Ok(freeze) => Ok(freeze.map(|freeze| Cause::Failed(format!("the project is {freeze}")))),
+        match self.guard().wait(self.pass_the_gate()).await {
+            Ok(passed) => Ok(passed.err().map(|closed| Cause::Failed(closed.to_string()))),
             Err(failure) => failure.into_cause().map(Some),
         }
     }
 
-    /// Why the project takes no deployments. A database that cannot be read is waited for: a freeze may be in it.
-    async fn freeze(&self) -> Option<Freeze> {
-        let mut complained = false;
+    /// Waits for as long as the gate says so.
+    async fn pass_the_gate(&self) -> Result<(), Closed> {
+        let deployment = &self.scribe.deployment().id;
+        let mut told = None;
         loop {
-            match self.inner.store.frozen(&self.spec.name).await {
-                Ok(freeze) => return freeze,
-                Err(error) if !complained => {
-                    complained = true;
-                    tracing::error!(deployment = %self.scribe.deployment().id, %error, "failed to read whether the project is frozen; the deployment waits until it can be read");
+            let facts = self.inner.store.facts(&self.spec.name).await;
+            match gate::decide(Passage::of_turn(self.status()), facts.as_ref().ok()) {
+                Gate::Open => return Ok(()),
+                Gate::Refuse(closed) => return Err(closed),
+                Gate::Wait { why, .. } if told != Some(why) => {
+                    let error = facts.err().map(|error| error.to_string()).unwrap_or_default();
+                    tracing::warn!(%deployment, why, error, "the deployment waits");
+                    told = Some(why);
                 }
-                Err(_) => {}
+                Gate::Wait { .. } => {}
             }
             tokio::time::sleep(scribe::RETRY).await;
         }
@@ -347,19 +353,8 @@ impl Carrier {
                 return self.note(format!("could not remove old images: the history could not be read: {error}")).await;
             }
         };
-        let mut keep = Vec::new();
-        for status in good.iter().map(|deployment| &deployment.status) {
-            let before = status.course.as_ref().map(|course| course.snapshot.previous()).unwrap_or_default();
-            for image in status.release.iter().flatten().cloned().chain(before) {
-                let of_same = |kept: &&PinnedImage| kept.image.repository() == image.image.repository();
-                let known = keep.iter().any(|kept: &PinnedImage| kept.digest == image.digest && of_same(&kept));
-                if !known && keep.iter().filter(of_same).count() < self.spec.keep_releases {
-                    keep.push(image);
-                }
-            }
-        }
-        // What was put back is the way back, good or not.
-        keep.extend(self.course().map(|course| course.snapshot.previous()).unwrap_or_default());
+        let put_back = self.course().map(|course| &course.snapshot);
+        let keep = retention::keep(good.iter().map(|one| &one.status), put_back, self.spec.keep_releases);
         let (narrator, mut remarks) = Narrator::new();
         let retained = self.inner.host.retain(&self.lease, &self.spec, &keep, &narrator).await;
         while let Ok(Remark::Line(text)) = remarks.try_recv() {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::deployments::{Deployment, numbered};
-use super::freezes::{Freeze, frozen};
+use super::freezes::frozen;
 use super::{Store, StoreError, format, journal};
 use crate::deploy::event::Event;
+use crate::deploy::gate::{self, Closed, Facts, Gate, Passage};
 use crate::deploy::request::{DeployRequest, Repetition};
 use crate::deploy::status::Status;
 use crate::model::{Clock, DeploymentId, ProjectName, Timestamp};
@@ -33,18 +34,13 @@ pub enum Acceptance {
     Replayed(Option<DeploymentId>),
     /// The same was sent before, and asked for nothing to be deployed.
     UsedUp,
-    /// A later one in the sender's order was accepted before.
-    Stale {
-        /// The latest.
-        newest: u64,
-    },
-    /// The project takes no deployments.
-    Frozen(Freeze),
+    /// The project's gate is closed for it.
+    Refused(Closed),
 }
 
 impl Store {
-    /// Takes a request down, unless something stands against it. A known delivery is known first of all, whatever
-    /// else has changed since; then the project's freeze counts, which a rollback by command passes; then the sequence.
+    /// Takes a request down, unless something is against it. A known delivery is known first of all, whatever else has
+    /// changed since; then the gate decides.
     ///
     /// # Errors
     /// When it cannot be written. A caller who is told so may try again with the same delivery.
@@ -86,6 +82,15 @@ impl Store {
         self.0.writer.write(write).await
     }
 
+    /// What the gate has to know of `project` now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn facts(&self, project: &ProjectName) -> Result<Facts, StoreError> {
+        let (project, now) = (project.clone(), self.0.clock.now());
+        self.0.reader.read(move |connection| facts(connection, &project, now)).await
+    }
+
     /// What a request leads to that repeats a known delivery; nothing when it is a new one. Writes nothing.
     ///
     /// # Errors
@@ -112,19 +117,19 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
     {
         return Ok(known);
     }
-    let freeze = frozen(connection, &request.project, now)?;
-    let refusal = match &freeze {
-        Some(freeze) if request.rollback.is_none() => Some(Acceptance::Frozen(freeze.clone())),
-        _ => stale(connection, &request)?,
-    };
-    if let Some(refusal) = refusal {
+    let facts = facts(connection, &request.project, now)?;
+    // What has to wait does so when its turn has come.
+    if let Gate::Refuse(closed) = gate::decide(Passage::of_request(&request), Some(&facts)) {
         if let Some(key) = &key {
             refused(connection, &request.project, key, now)?;
         }
-        return Ok(refusal);
+        return Ok(Acceptance::Refused(closed));
+    }
+    if let Some(sequence) = request.sequence.filter(|sequence| facts.newest_sequence != Some(*sequence)) {
+        take_sequence(connection, &request.project, sequence)?;
     }
     let deployment = create(connection, now, &request)?;
-    if let Some(freeze) = freeze {
+    if let Some(freeze) = facts.freeze {
         let text = format!("the project is {freeze}; an operator's rollback passes the freeze");
         journal::insert(connection, deployment.order, now, &format::event(&Event::Noted { text })?)?;
     }
@@ -137,17 +142,10 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
     Ok(Acceptance::New(deployment))
 }
 
-fn stale(connection: &Connection, request: &DeployRequest) -> Result<Option<Acceptance>, StoreError> {
-    let Some(sequence) = request.sequence else { return Ok(None) };
-    let newest = newest_sequence(connection, &request.project)?;
-    // An operator's number counts from then on, lower or not: so a mistaken one is corrected.
-    let is_operator = request.requested_by.key.is_none();
-    match newest {
-        Some(newest) if newest > sequence && !is_operator => return Ok(Some(Acceptance::Stale { newest })),
-        Some(newest) if newest == sequence => {}
-        _ => take_sequence(connection, &request.project, sequence)?,
-    }
-    Ok(None)
+/// What the gate has to know of `project` at `now`.
+fn facts(connection: &Connection, project: &ProjectName, now: Timestamp) -> Result<Facts, StoreError> {
+    let freeze = frozen(connection, project, now)?;
+    Ok(Facts { freeze, newest_sequence: newest_sequence(connection, project)? })
 }
 
 /// What a delivery is known by.
@@ -302,6 +300,7 @@ mod tests {
     use super::super::tests::{DAY, Desk, delivery, delivery_of, request};
     use super::*;
     use crate::deploy::event::RequestedBy;
+    use crate::deploy::gate::Freeze;
     use crate::model::Digest;
 
     fn body(text: &str) -> Repetition {
@@ -363,7 +362,7 @@ mod tests {
             desk.store.freeze(&project, frozen_by_ann(None)).await.unwrap();
             for _ in 0..2 {
                 let refused = desk.accept(request("shop", repetition.clone())).await;
-                assert!(matches!(refused, Acceptance::Frozen(_)), "{refused:?}");
+                assert!(matches!(refused, Acceptance::Refused(Closed::Frozen(_))), "{refused:?}");
             }
             desk.store.unfreeze(&project).await.unwrap();
             desk.new_one("site").await;
@@ -393,8 +392,8 @@ mod tests {
         let desk = Desk::new();
         new(desk.accept(sequenced("shop", 7)).await);
         let stale = DeployRequest { sequence: Some(3), ..request("shop", body("x")) };
-        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Stale { newest: 7 });
-        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Stale { newest: 7 });
+        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
+        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
         desk.new_one("shop").await;
         assert_eq!(desk.accept(stale).await, Acceptance::Replayed(None));
     }
@@ -454,7 +453,7 @@ mod tests {
         ] {
             let newest = match desk.accept(sequenced(project, sequence)).await {
                 Acceptance::New(_) => None,
-                Acceptance::Stale { newest } => Some(newest),
+                Acceptance::Refused(Closed::Stale { newest }) => Some(newest),
                 other => panic!("{other:?}"),
             };
             assert_eq!(newest, stale, "{project} {sequence}");
@@ -468,7 +467,7 @@ mod tests {
         new(desk.accept(sequenced("shop", u64::MAX)).await);
         let operator = DeployRequest { requested_by: RequestedBy::default(), ..sequenced("shop", 5) };
         new(desk.accept(operator).await);
-        assert_eq!(desk.accept(sequenced("shop", 4)).await, Acceptance::Stale { newest: 5 });
+        assert_eq!(desk.accept(sequenced("shop", 4)).await, Acceptance::Refused(Closed::Stale { newest: 5 }));
         new(desk.accept(sequenced("shop", 6)).await);
     }
 
@@ -481,8 +480,12 @@ mod tests {
         let freeze = frozen_by_ann(None);
         desk.store.freeze(&"shop".parse().unwrap(), freeze.clone()).await.unwrap();
         assert_eq!(desk.accept(known).await, Acceptance::Joined(first), "though frozen, and stale by now");
-        assert_eq!(desk.accept(sequenced("shop", 1)).await, Acceptance::Frozen(freeze.clone()), "before stale");
-        assert_eq!(desk.accept(sequenced("shop", 9)).await, Acceptance::Frozen(freeze));
+        assert_eq!(
+            desk.accept(sequenced("shop", 1)).await,
+            Acceptance::Refused(Closed::Frozen(freeze.clone())),
+            "before stale"
+        );
+        assert_eq!(desk.accept(sequenced("shop", 9)).await, Acceptance::Refused(Closed::Frozen(freeze)));
         desk.new_one("site").await;
         assert!(desk.store.unfreeze(&"shop".parse().unwrap()).await.unwrap());
         new(desk.accept(sequenced("shop", 6)).await);
@@ -495,7 +498,10 @@ mod tests {
         let until = desk.store.0.clock.now().plus(Duration::from_secs(60));
         desk.store.freeze(&project, frozen_by_ann(Some(until))).await.unwrap();
         desk.pass(59_999);
-        assert!(matches!(desk.accept(request("shop", Repetition::Never)).await, Acceptance::Frozen(_)));
+        assert!(matches!(
+            desk.accept(request("shop", Repetition::Never)).await,
+            Acceptance::Refused(Closed::Frozen(_))
+        ));
         desk.pass(1);
         desk.new_one("shop").await;
     }
@@ -505,7 +511,7 @@ mod tests {
         let desk = Desk::new();
         new(desk.accept(sequenced("shop", 7)).await);
         let stale = DeployRequest { sequence: Some(3), ..request("shop", delivery("a", "x")) };
-        assert_eq!(desk.accept(stale).await, Acceptance::Stale { newest: 7 });
+        assert_eq!(desk.accept(stale).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
         let again = DeployRequest { sequence: Some(7), ..request("shop", delivery("a", "other")) };
         new(desk.accept(again).await);
         assert_eq!(*desk.store.bell().borrow(), 2);

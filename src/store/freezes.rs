@@ -1,39 +1,11 @@
 //! Freezes: a project that nobody may deploy to for a while.
 
-use std::fmt;
-
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Time;
 use super::{Store, StoreError};
+use crate::deploy::gate::Freeze;
 use crate::model::{ProjectName, Timestamp};
-
-/// Why a project takes no deployments.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Freeze {
-    /// What was said about it.
-    pub reason: Option<String>,
-    /// Who did it.
-    pub by: String,
-    /// From when.
-    pub since: Timestamp,
-    /// Until when; nothing when somebody has to end it.
-    pub until: Option<Timestamp>,
-}
-
-/// `frozen by ann since 2026-…, until 2026-…: audit`.
-impl fmt::Display for Freeze {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "frozen by {} since {}", self.by, self.since)?;
-        if let Some(until) = self.until {
-            write!(f, ", until {until}")?;
-        }
-        match &self.reason {
-            Some(reason) => write!(f, ": {reason}"),
-            None => Ok(()),
-        }
-    }
-}
 
 impl Store {
     /// Lets `project` take no deployments from now on. A freeze of before is replaced.
