@@ -10,6 +10,7 @@
 //! several can still be measured with long bodies.
 
 mod bearer;
+mod caller;
 mod claim;
 mod github;
 mod hex;
@@ -28,6 +29,7 @@ use crate::model::{DeliveryId, Timestamp};
 
 use claim::{Claim, Reason};
 
+pub use caller::Caller;
 pub use key::{Fingerprint, Key, KeyError, Permission, Scheme, SchemeError, Scope};
 pub use secret::Secret;
 pub use token::Token;

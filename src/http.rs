@@ -22,7 +22,7 @@ mod hook;
 mod operators;
 mod reading;
 
-mod submission;
+mod decided;
 mod wish;
 
 mod follow;
@@ -34,7 +34,6 @@ mod answer;
 mod error;
 mod health;
 mod metrics;
-mod rates;
 mod refusals;
 mod tally;
 
@@ -51,6 +50,7 @@ pub use places::Places;
 pub use server::{Door, Listener, serve};
 
 use crate::deploy::docker_puller::DockerPuller;
+use crate::intake::Intake;
 use crate::model::Clock;
 use crate::runner::Runner;
 use crate::store::Store;
@@ -69,7 +69,7 @@ struct Inner {
     readiness: watch::Receiver<Readiness>,
     room: body::Room,
     refusals: refusals::Refusals,
-    rates: rates::Rates,
+    intake: Intake,
     tally: tally::Tally,
 }
 
@@ -85,8 +85,8 @@ impl App {
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
         let (room, refusals, tally) = Default::default();
-        let rates = rates::Rates::new(limits.hooks_per_minute);
-        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, rates, tally }))
+        let intake = Intake::new(runner.clone(), store.clone(), clock.clone(), limits.hooks_per_minute);
+        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, intake, tally }))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod host;
 pub mod lanes;
 pub mod store;
 
+pub mod intake;
 pub mod runner;
 pub mod wire;
 

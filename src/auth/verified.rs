@@ -99,6 +99,12 @@ impl NotAuthentic {
         Self(reason)
     }
 
+    /// There is no key that could prove it.
+    #[must_use]
+    pub fn no_key() -> Self {
+        Self(Reason::NoKey)
+    }
+
     /// What was wrong, for a log line that only the host's operators see: one of a few fixed sentences.
     #[must_use]
     pub fn reason(&self) -> impl fmt::Display + use<> {

@@ -1,13 +1,13 @@
 //! What somebody asks for, and whether it is admitted: authentic, understood and allowed.
 
-use crate::auth::{Delivery, Identity, Permission, Scope, Verified};
+use crate::auth::{Caller, Delivery, Identity, Permission, Scope};
 use crate::deploy::catalog::Project;
 use crate::deploy::docker_puller;
 use crate::deploy::event::{RequestedBy, Rollback, Wanted};
 use crate::deploy::spec::{NotAllowed, matches_any};
 use crate::deploy::way_back::WayBack;
 use crate::model::{
-    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, PinnedImage, ProjectName, one_line,
+    DeliveryId, Digest, DigestError, ImageReference, ImageReferenceError, KeyId, ProjectName, one_line,
 };
 
 /// More images than any project has services.
@@ -82,7 +82,8 @@ pub enum Repetition {
 impl Repetition {
     /// What makes a delivery the same as one before.
     #[must_use]
-    pub fn of(verified: &Verified<Delivery>) -> Self {
+    pub fn of(caller: &Caller) -> Self {
+        let Caller::Key(verified) = caller else { return Self::Never };
         let Delivery { identity, body_digest: body, .. } = verified.get();
         let (key, body) = (verified.key().clone(), body.clone());
         match identity {
@@ -137,74 +138,41 @@ pub enum Refusal {
     NotAllowed(#[from] NotAllowed),
 }
 
-/// Admits what was verified, understood as `ask`, to `project`.
+/// What a caller asks for.
+#[derive(Debug, Clone)]
+pub enum Asked<'a> {
+    /// To put images into service.
+    Deploy(&'a Ask),
+    /// To go back to a release of before.
+    GoBack(WayBack),
+}
+
+/// Admits what `caller` asks of `project`.
+///
+/// The allow-list holds for operators too: what they may not deploy by a slip, a slip of theirs does not deploy.
 ///
 /// # Errors
 /// [`Refusal`] says what is in the way.
-pub fn admit(project: &Project, verified: &Verified<Delivery>, ask: &Ask) -> Result<DeployRequest, Refusal> {
-    let images = images(ask)?;
-    allow(project, verified.key(), verified.scope(), &images)?;
-    let mut requested_by = remarks(ask);
-    requested_by.key = Some(verified.key().clone());
-    match &verified.get().identity {
-        Identity::Id(id) => requested_by.delivery = Some(id.clone()),
-        Identity::Body | Identity::None => {}
-        Identity::Unusable => {
-            return Err(Refusal::NotUnderstood(
-                "`Idempotency-Key` must appear exactly once, with 1 to 256 printable characters without spaces"
-                    .to_owned(),
-            ));
+pub fn admit(project: &Project, caller: &Caller, asked: Asked<'_>) -> Result<DeployRequest, Refusal> {
+    let (wanted, rollback, mut requested_by, sequence) = match asked {
+        Asked::Deploy(ask) => (Wanted::Images(images(ask)?), None, remarks(ask), ask.sequence),
+        Asked::GoBack(WayBack { images, rollback }) => {
+            (Wanted::Release(images), Some(rollback), RequestedBy::default(), None)
+        }
+    };
+    match caller {
+        Caller::Key(proven) => {
+            allow(project, Some((proven.key(), proven.scope())), &wanted)?;
+            requested_by.key = Some(proven.key().clone());
+            requested_by.delivery = delivery_id(proven.get())?;
+        }
+        Caller::Operator(operator) => {
+            allow(project, None, &wanted)?;
+            requested_by.on_behalf_of = requested_by.actor.replace(one_line(operator, LONGEST_REMARK));
         }
     }
-    Ok(DeployRequest {
-        project: project.spec.name.clone(),
-        wanted: Wanted::Images(images),
-        requested_by,
-        sequence: ask.sequence,
-        repetition: Repetition::of(verified),
-        rollback: None,
-    })
-}
-
-/// Admits what an operator on this host asks for. The allow-list holds for operators too: what they may not deploy
-/// by a slip, a slip of theirs does not deploy.
-///
-/// # Errors
-/// [`Refusal`] says what is in the way.
-pub fn admit_operator(project: &Project, operator: &str, ask: &Ask) -> Result<DeployRequest, Refusal> {
-    let images = images(ask)?;
-    for image in &images {
-        project.spec.allows(image)?;
-    }
-    let mut requested_by = remarks(ask);
-    requested_by.on_behalf_of = requested_by.actor.replace(one_line(operator, LONGEST_REMARK));
-    Ok(DeployRequest {
-        project: project.spec.name.clone(),
-        wanted: Wanted::Images(images),
-        requested_by,
-        sequence: ask.sequence,
-        repetition: Repetition::Never,
-        rollback: None,
-    })
-}
-
-/// Admits an operator's wish to go back. The repositories must still be the project's; the tags were allowed when they
-/// were deployed, and count no more.
-///
-/// # Errors
-/// [`Refusal`] says what is in the way.
-pub fn admit_rollback(project: &Project, operator: &str, way: WayBack) -> Result<DeployRequest, Refusal> {
-    let WayBack { images, rollback } = way;
-    allow_release(project, &images)?;
-    let actor = Some(one_line(operator, LONGEST_REMARK));
-    Ok(DeployRequest {
-        project: project.spec.name.clone(),
-        wanted: Wanted::Release(images),
-        requested_by: RequestedBy { actor, ..RequestedBy::default() },
-        sequence: None,
-        repetition: Repetition::Never,
-        rollback: Some(rollback),
-    })
+    let (project, repetition) = (project.spec.name.clone(), Repetition::of(caller));
+    Ok(DeployRequest { project, wanted, requested_by, sequence, repetition, rollback })
 }
 
 /// Whether what was admitted may still begin: the configuration may have changed while it waited.
@@ -212,40 +180,54 @@ pub fn admit_rollback(project: &Project, operator: &str, way: WayBack) -> Result
 /// # Errors
 /// [`Refusal`] says what is in the way now.
 pub fn readmit(project: &Project, wanted: &Wanted, key: Option<&KeyId>) -> Result<(), Refusal> {
-    match (wanted, key) {
-        (Wanted::Release(images), _) => allow_release(project, images),
-        (Wanted::Images(images), None) => allow_images(project, images),
-        (Wanted::Images(images), Some(id)) => match project.keys.iter().find(|key| key.id == *id) {
-            Some(key) => allow(project, id, &key.scope, images),
+    let scope = match key {
+        None => None,
+        Some(id) => match project.keys.iter().find(|key| key.id == *id) {
+            Some(key) => Some((id, &key.scope)),
             // Its token is the host's, and no project lists it.
-            None if id.as_str() == docker_puller::CALLER => allow_images(project, images),
-            None => Err(Refusal::KeyMayNot {
-                key: id.clone(),
-                what: "deploy: it is no longer a key of the project".to_owned(),
-            }),
+            None if id.as_str() == docker_puller::CALLER => None,
+            None => {
+                let what = "deploy: it is no longer a key of the project".to_owned();
+                return Err(Refusal::KeyMayNot { key: id.clone(), what });
+            }
         },
-    }
+    };
+    allow(project, scope, wanted)
 }
 
-fn allow(project: &Project, key: &KeyId, scope: &Scope, images: &[ImageReference]) -> Result<(), Refusal> {
-    if !scope.may.contains(&Permission::Deploy) {
-        return Err(Refusal::KeyMayNot { key: key.clone(), what: "deploy".to_owned() });
+/// Whether the project takes `wanted`, and a key of this `scope` may ask for it. Of a release of before the repositories
+/// must still be the project's; its tags were allowed when it was deployed.
+fn allow(project: &Project, scope: Option<(&KeyId, &Scope)>, wanted: &Wanted) -> Result<(), Refusal> {
+    let may_not = |key: &KeyId, what: String| Refusal::KeyMayNot { key: key.clone(), what };
+    if let Some((key, _)) = scope.filter(|(_, scope)| !scope.may.contains(&Permission::Deploy)) {
+        return Err(may_not(key, "deploy".to_owned()));
     }
-    allow_images(project, images)?;
-    let is_in_scope = |tag: &str| scope.tags.is_empty() || matches_any(&scope.tags, tag);
-    match images.iter().map(|image| image.tag().unwrap_or_default()).find(|tag| !is_in_scope(tag)) {
-        Some(tag) => Err(Refusal::KeyMayNot { key: key.clone(), what: format!("deploy the tag {tag:?}") }),
+    let images = match wanted {
+        Wanted::Images(images) => images,
+        Wanted::Release(images) => {
+            let foreign =
+                images.iter().map(|image| image.image.repository()).find(|it| !project.spec.images.contains(it));
+            return foreign
+                .map_or(Ok(()), |repository| Err(NotAllowed::Repository { repository: repository.clone() }.into()));
+        }
+    };
+    images.iter().try_for_each(|image| project.spec.allows(image))?;
+    let Some((key, scope)) = scope.filter(|(_, scope)| !scope.tags.is_empty()) else { return Ok(()) };
+    let mut tags = images.iter().map(|image| image.tag().unwrap_or_default());
+    match tags.find(|tag| !matches_any(&scope.tags, tag)) {
+        Some(tag) => Err(may_not(key, format!("deploy the tag {tag:?}"))),
         None => Ok(()),
     }
 }
 
-fn allow_images(project: &Project, images: &[ImageReference]) -> Result<(), Refusal> {
-    Ok(images.iter().try_for_each(|image| project.spec.allows(image))?)
-}
-
-fn allow_release(project: &Project, images: &[PinnedImage]) -> Result<(), Refusal> {
-    let foreign = images.iter().map(|image| image.image.repository()).find(|it| !project.spec.images.contains(it));
-    foreign.map_or(Ok(()), |repository| Err(NotAllowed::Repository { repository: repository.clone() }.into()))
+fn delivery_id(delivery: &Delivery) -> Result<Option<DeliveryId>, Refusal> {
+    match &delivery.identity {
+        Identity::Id(id) => Ok(Some(id.clone())),
+        Identity::Body | Identity::None => Ok(None),
+        Identity::Unusable => Err(Refusal::NotUnderstood(
+            "`Idempotency-Key` must appear exactly once, with 1 to 256 printable characters without spaces".to_owned(),
+        )),
+    }
 }
 
 fn images(ask: &Ask) -> Result<Vec<ImageReference>, Refusal> {
@@ -317,7 +299,7 @@ mod tests {
         let keys = vec![key];
         let verified = auth::verify(&keys, &SignedHook { headers: &headers, body: &body }, now).unwrap();
         let project = Project { spec: Arc::new(spec::tests::shop()), keys };
-        admit(&project, &verified, ask)
+        admit(&project, &Caller::Key(verified), Asked::Deploy(ask))
     }
 
     fn ask(images: &[&str]) -> Ask {
@@ -383,7 +365,8 @@ mod tests {
         let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![] };
         for said in [None, Some("alice"), Some("")] {
             let ask = Ask { actor: said.map(str::to_owned), ..ask(&["ghcr.io/acme/api:v2"]) };
-            let by = admit_operator(&project, "root", &ask).unwrap().requested_by;
+            let root = Caller::Operator("root".to_owned());
+            let by = admit(&project, &root, Asked::Deploy(&ask)).unwrap().requested_by;
             assert_eq!((by.actor.as_deref(), by.on_behalf_of.as_deref()), (Some("root"), said));
         }
     }
@@ -411,7 +394,8 @@ mod tests {
             let image: ImageReference = reference.parse().unwrap();
             let to = DeploymentId::new(Timestamp::from_millis(0));
             let rollback = Rollback { from: vec![], to, deployed_at: Timestamp::from_millis(0) };
-            admit_rollback(&project, "ann\n", WayBack { images: vec![image.pinned(DIGEST.parse().unwrap())], rollback })
+            let way = WayBack { images: vec![image.pinned(DIGEST.parse().unwrap())], rollback };
+            admit(&project, &Caller::Operator("ann\n".to_owned()), Asked::GoBack(way))
         };
         let request = back("ghcr.io/acme/api:live").unwrap();
         assert!(matches!(&request.wanted, Wanted::Release(images) if images.len() == 1));

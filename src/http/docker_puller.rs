@@ -16,13 +16,13 @@ use bytes::Bytes;
 
 use super::App;
 use super::error::Error;
-use super::hook::log;
 use super::peer::Peer;
 use super::wish::{Form, Wish, read_wait};
-use crate::auth::SignedHook;
+use crate::auth::{Caller, SignedHook};
 use crate::deploy::catalog::Project;
 use crate::deploy::docker_puller::{DockerPuller, PullerHook};
-use crate::deploy::request::{Repetition, admit};
+use crate::deploy::request::{Asked, Refusal};
+use crate::intake::{Purpose, Received};
 use crate::wire::json;
 
 const QUERY: &str = "the query takes `token`, `hook` and `wait`, once each";
@@ -91,21 +91,20 @@ impl App {
             peer.place.prove(delivery.key().as_str());
         }
         let (hook, project) = self.find(puller, address)?;
-        let decided = async {
-            let wish = address.wish(&project)?;
-            let request = match admit(&project, &delivery, &hook.ask()) {
-                Ok(request) => request,
-                Err(refusal) => return Err(self.refuse(&project, Repetition::of(&delivery), refusal).await),
-            };
-            if wish.takes_long() {
-                Peer::must_keep_its_place(head)?;
+        let ask = hook.ask();
+        let (asked, wish) = match address.wish(&project) {
+            Ok(wish) => (Ok(Asked::Deploy(&ask)), wish),
+            Err(reason) => {
+                (Err(Refusal::NotUnderstood(reason.to_owned())), Wish { wait: None, dry_run: false, form: Form::Json })
             }
-            Ok((self.take(&project, request, &wish).await?, wish))
         };
-        let decided = decided.await;
-        log(&project, &delivery, &decided);
-        let (taken, wish) = decided?;
-        let mut response = self.tell(&project, taken, &wish, head).await?;
+        if wish.takes_long() {
+            Peer::must_keep_its_place(head)?;
+        }
+        let caller = Caller::Key(delivery);
+        let received = Received { project: &project, caller: &caller, asked, purpose: Purpose::Deploy };
+        let decided = self.0.intake.receive(received).await.map_err(Error::from)?;
+        let mut response = self.tell(&project, decided, &wish, head).await?;
         // Without a wait it is enough that it is on disk.
         let pending = response.status() == StatusCode::ACCEPTED;
         if pending && wish.wait.is_none() {
@@ -161,15 +160,13 @@ impl Address {
     }
 
     /// What the caller wants to be told. Whoever writes `wiat` must not take a receipt for an outcome.
-    fn wish(&self, project: &Project) -> Result<Wish, Error> {
+    fn wish(&self, project: &Project) -> Result<Wish, &'static str> {
         let wait = match self.waits.as_slice() {
-            _ if self.more => return Err(Error::NotUnderstood(QUERY.to_owned())),
+            _ if self.more => return Err(QUERY),
             [] => None,
             // What stands there is repeated nowhere: in an address anything may be the token.
-            [wait] => {
-                Some(read_wait(wait).map_err(|_| Error::NotUnderstood(WAIT.to_owned()))?.min(project.spec.longest()))
-            }
-            _ => return Err(Error::NotUnderstood(QUERY.to_owned())),
+            [wait] => Some(read_wait(wait).map_err(|_| WAIT)?.min(project.spec.longest())),
+            _ => return Err(QUERY),
         };
         Ok(Wish { wait, dry_run: false, form: Form::Json })
     }
@@ -182,7 +179,7 @@ impl Refused {
             Self::NoHook => (StatusCode::BAD_REQUEST, "Invalid request: missing hook".to_owned()),
             Self::UnknownHook => (StatusCode::NOT_FOUND, "Hook not found".to_owned()),
             Self::Other(error) => {
-                let detail = error.detail();
+                let detail = error.to_string();
                 return in_its_words(error.into_response(), Some(&detail));
             }
         };

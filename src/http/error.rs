@@ -1,7 +1,6 @@
 //! The answers that are not what the caller wished for: each a problem of RFC 9457 with a stable name.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -11,7 +10,8 @@ use super::refusals;
 use crate::deploy::event::Outcome;
 use crate::deploy::gate::Closed;
 use crate::deploy::request::Refusal;
-use crate::model::{DeploymentId, KeyId, Timestamp};
+use crate::intake::Refused;
+use crate::model::{DeploymentId, KeyId};
 use crate::runner::{NoWayBack, SubmitError};
 use crate::store::StoreError;
 use crate::wire::json;
@@ -41,8 +41,6 @@ pub(super) enum Error {
     FramedTwice,
     #[error("the body was given up: too many large ones are being sent at the same time")]
     BodyGivenUp,
-    #[error("this key asks for deployments too often: try again in {} s", whole_seconds(*.wait))]
-    TooOften { wait: Duration },
     #[error("too many connections wait for answers with this key: close some, or ask without `wait` and streams")]
     TooManyOpen,
     #[error("a body has at most {limit} bytes here")]
@@ -56,13 +54,7 @@ pub(super) enum Error {
     #[error("the key {0} may not read")]
     MayNotRead(KeyId),
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error("{error}")]
-    NotTaken { error: SubmitError, now: Timestamp },
-    #[error("{0}")]
-    Unplannable(String),
-    #[error("{0}")]
-    Away(String),
+    Refused(#[from] Refused),
     #[error("{}", ended_in_words(.0, *.1))]
     Ended(Box<DeploymentView>, Outcome),
     #[error("the deployment {} has ended already: {}", .0.id, .0.status)]
@@ -89,39 +81,22 @@ impl Error {
             Self::NotFound | Self::Unknown(_) => Kind(S::NOT_FOUND, "not_found", "Not found"),
             Self::Method => Kind(S::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
             Self::BodyTooSlow => Kind(S::REQUEST_TIMEOUT, "too_slow", "The body came too slowly"),
-            Self::BodyBroken
-            | Self::FramedTwice
-            | Self::NotUnderstood(_)
-            | Self::Refused(Refusal::NotUnderstood(_)) => Kind(S::BAD_REQUEST, "not_understood", "Not understood"),
+            Self::BodyBroken | Self::FramedTwice | Self::NotUnderstood(_) => {
+                Kind(S::BAD_REQUEST, "not_understood", "Not understood")
+            }
             Self::BodyGivenUp => Kind(S::SERVICE_UNAVAILABLE, "crowded", "Too many large bodies"),
-            Self::TooOften { .. } => Kind(S::TOO_MANY_REQUESTS, "too_often", "Too many deployments of this key"),
             Self::TooManyOpen => Kind(S::TOO_MANY_REQUESTS, "too_many_open", "Too many connections of this key"),
             Self::BodyTooLarge { .. } => Kind(S::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::AddressTooLong => Kind(S::URI_TOO_LONG, "address_too_long", "The address is too long"),
             Self::MediaType(_) => Kind(S::UNSUPPORTED_MEDIA_TYPE, "media_type", "Unsupported media type"),
-            Self::MayNotRead(_) | Self::Refused(Refusal::KeyMayNot { .. }) => {
-                Kind(S::FORBIDDEN, "forbidden", "The key may not do this")
+            Self::MayNotRead(_) => Kind(S::FORBIDDEN, "forbidden", "The key may not do this"),
+            Self::Refused(refused) => {
+                let (status, title) = answer_to(refused);
+                Kind(status, refused.name(), title)
             }
-            Self::Refused(
-                Refusal::Image { .. } | Refusal::Digest { .. } | Refusal::DigestsDiffer | Refusal::NamedTwice { .. },
-            ) => Kind(S::UNPROCESSABLE_ENTITY, "bad_image", "Not an image that can be deployed"),
-            Self::Refused(Refusal::NotAllowed(_)) => {
-                Kind(S::UNPROCESSABLE_ENTITY, "not_allowed", "The project does not take this image")
-            }
-            Self::NotTaken { error, .. } => match error {
-                SubmitError::Closing => Kind(S::SERVICE_UNAVAILABLE, "closing", "Shutting down"),
-                SubmitError::QueueFull(_) => Kind(S::SERVICE_UNAVAILABLE, "queue_full", "The queue is full"),
-                SubmitError::Conflict(_) => Kind(S::CONFLICT, "conflict", "Same delivery, other body"),
-                SubmitError::Replayed(_) | SubmitError::UsedUp => Kind(S::CONFLICT, "replayed", "Sent before"),
-                SubmitError::Refused(Closed::Stale { .. }) => Kind(S::CONFLICT, "stale", "Stale"),
-                SubmitError::Refused(Closed::Frozen(_)) => Kind(S::LOCKED, "frozen", "Frozen"),
-                SubmitError::Store(_) => Kind(S::SERVICE_UNAVAILABLE, "storage", "Cannot be written down"),
-            },
             Self::Store(_) | Self::NoWayBack(NoWayBack::Store(_)) => {
                 Kind(S::SERVICE_UNAVAILABLE, "storage", "The state cannot be read or written")
             }
-            Self::Unplannable(_) => Kind(S::UNPROCESSABLE_ENTITY, "unresolvable", "Cannot be planned"),
-            Self::Away(_) => Kind(S::SERVICE_UNAVAILABLE, "away", "The engine or the registry does not answer"),
             Self::Ended(_, outcome) => match outcome {
                 Outcome::Succeeded => Kind(S::OK, "succeeded", "Succeeded"),
                 Outcome::Abandoned => Kind(S::UNPROCESSABLE_ENTITY, "abandoned", "Abandoned"),
@@ -146,37 +121,14 @@ impl Error {
         self.kind().0
     }
 
-    /// The stable name of the answer.
-    pub(super) fn name(&self) -> &'static str {
-        self.kind().1
-    }
-
     /// In how many seconds it is worth trying again, where waiting helps.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NotTaken { error: SubmitError::Refused(Closed::Frozen(freeze)), now } => {
-                freeze.until.map(|until| until.since(*now).as_secs().saturating_add(1))
-            }
-            Self::NotTaken { error: SubmitError::Closing, .. } => Some(10),
             Self::TooManyRefused => Some(refusals::SPAN.as_secs()),
             Self::TooManyOpen => Some(10),
-            Self::TooOften { wait } => Some(whole_seconds(*wait)),
+            Self::Refused(refused) if refused.retry_after().is_some() => refused.retry_after(),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(30),
             _ => None,
-        }
-    }
-
-    /// What the caller reads about it.
-    pub(super) fn detail(&self) -> String {
-        match self {
-            Self::NotTaken { error: error @ (SubmitError::Replayed(_) | SubmitError::UsedUp), .. } => format!(
-                "{error}: to deploy it, send it under another delivery id, or, where only the body is signed, let the \
-                 body differ, by `run_url` or a higher `sequence`"
-            ),
-            Self::NotTaken { error: error @ SubmitError::Store(_), .. } => {
-                format!("{error}; nothing was changed: try again")
-            }
-            _ => self.to_string(),
         }
     }
 
@@ -186,9 +138,7 @@ impl Error {
             Self::Ended(view, _) | Self::NothingToCancel(view) | Self::RollingBack(view) => {
                 serde_json::to_value(view).ok()
             }
-            Self::NotTaken { error: SubmitError::Conflict(other) | SubmitError::Replayed(Some(other)), .. } => {
-                Some(id(other))
-            }
+            Self::Refused(refused) => refused.deployment().map(id),
             _ => None,
         }
     }
@@ -196,18 +146,38 @@ impl Error {
     /// What went wrong below is said here, once; the caller reads nothing about the inside.
     fn log(&self) {
         let error = match self {
-            Self::Store(error)
-            | Self::NoWayBack(NoWayBack::Store(error))
-            | Self::NotTaken { error: SubmitError::Store(error), .. } => error,
-            _ => return,
+            Self::Store(error) | Self::NoWayBack(NoWayBack::Store(error)) => Some(error),
+            Self::Refused(refused) => refused.store_error(),
+            _ => None,
         };
+        let Some(error) = error else { return };
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         tracing::error!(%error, cause, "failed to use the store");
     }
 }
 
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+/// The status of a refusal, and what it is in words.
+fn answer_to(refused: &Refused) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match refused {
+        Refused::Refusal(Refusal::NotUnderstood(_)) => (S::BAD_REQUEST, "Not understood"),
+        Refused::Refusal(Refusal::KeyMayNot { .. }) => (S::FORBIDDEN, "The key may not do this"),
+        Refused::Refusal(Refusal::NotAllowed(_)) => (S::UNPROCESSABLE_ENTITY, "The project does not take this image"),
+        Refused::Refusal(_) => (S::UNPROCESSABLE_ENTITY, "Not an image that can be deployed"),
+        Refused::TooOften { .. } => (S::TOO_MANY_REQUESTS, "Too many deployments of this key"),
+        Refused::NotTaken { error, .. } => match error {
+            SubmitError::Closing => (S::SERVICE_UNAVAILABLE, "Shutting down"),
+            SubmitError::QueueFull(_) => (S::SERVICE_UNAVAILABLE, "The queue is full"),
+            SubmitError::Conflict(_) => (S::CONFLICT, "Same delivery, other body"),
+            SubmitError::Replayed(_) | SubmitError::UsedUp => (S::CONFLICT, "Sent before"),
+            SubmitError::Refused(Closed::Stale { .. }) => (S::CONFLICT, "Stale"),
+            SubmitError::Refused(Closed::Frozen(_)) => (S::LOCKED, "Frozen"),
+            SubmitError::Store(_) => (S::SERVICE_UNAVAILABLE, "Cannot be written down"),
+        },
+        Refused::Unplannable(_) => (S::UNPROCESSABLE_ENTITY, "Cannot be planned"),
+        Refused::Away(_) => (S::SERVICE_UNAVAILABLE, "The engine or the registry does not answer"),
+        Refused::Store(_) => (S::SERVICE_UNAVAILABLE, "The state cannot be read or written"),
+    }
 }
 
 fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {
@@ -221,7 +191,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.log();
         let Kind(status, name, title) = self.kind();
-        let mut problem = Problem::new(status.as_u16(), name, title, self.detail());
+        let mut problem = Problem::new(status.as_u16(), name, title, self.to_string());
         problem.deployment = self.deployment();
         // Text and a JSON value: there is nothing in it that could fail to be written.
         let body = json::compact(&problem).unwrap_or_default();

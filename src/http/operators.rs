@@ -17,15 +17,16 @@ use super::error::Error;
 use super::follow::Follower;
 use super::peer::Operator;
 use super::reading::project_view;
-use super::submission::{PLANNING, Taken};
 use super::wish::Wish;
 use super::{App, body};
+use crate::auth::Caller;
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Outcome};
 use crate::deploy::gate::Freeze;
-use crate::deploy::request::{DeployRequest, Refusal, admit_operator, admit_rollback};
+use crate::deploy::request::{Asked, Refusal};
 use crate::deploy::status::State as Stage;
 use crate::deploy::way_back::{History, WayBack};
+use crate::intake::{PLANNING, Purpose, Received, Refused};
 use crate::model::{DeploymentId, one_line};
 use crate::runner::{NoWayBack, SubmitError, past_of};
 use crate::wire::release::ImageView;
@@ -72,15 +73,14 @@ impl Order {
         parse(&self.body).map_err(Error::NotUnderstood)
     }
 
-    async fn submit(self, app: &App, request: DeployRequest, dry_run: bool) -> Result<Response, Error> {
-        let mut wish = Wish::read(&self.head, self.project.spec.longest())?;
+    async fn receive(self, app: &App, asked: Result<Asked<'_>, Refusal>, dry_run: bool) -> Result<Response, Error> {
+        let mut wish = Wish::read(&self.head, self.project.spec.longest()).map_err(Error::NotUnderstood)?;
         wish.dry_run |= dry_run;
-        let taken = app.take(&self.project, request, &wish).await?;
-        if let Taken::Accepted { deployment, .. } = &taken {
-            let (project, by) = (&self.project.spec.name, &self.operator);
-            tracing::info!(%project, by, deployment = %deployment.id, "accepted from an operator");
-        }
-        app.tell(&self.project, taken, &wish, &self.head).await
+        let purpose = if wish.dry_run { Purpose::Plan } else { Purpose::Deploy };
+        let caller = Caller::Operator(self.operator);
+        let received = Received { project: &self.project, caller: &caller, asked, purpose };
+        let decided = app.0.intake.receive(received).await?;
+        app.tell(&self.project, decided, &wish, &self.head).await
     }
 
     async fn describe(&self, app: &App) -> Result<Response, Error> {
@@ -89,18 +89,17 @@ impl Order {
 }
 
 pub(super) async fn deploy(State(app): State<App>, order: Order) -> Result<Response, Error> {
-    let ask = parse_hook(&order.body).map_err(Refusal::NotUnderstood)?;
-    let request = admit_operator(&order.project, &order.operator, &ask)?;
-    order.submit(&app, request, ask.dry_run).await
+    let ask = parse_hook(&order.body);
+    let dry_run = ask.as_ref().is_ok_and(|ask| ask.dry_run);
+    let asked = ask.as_ref().map(Asked::Deploy).map_err(|reason| Refusal::NotUnderstood(reason.clone()));
+    order.receive(&app, asked, dry_run).await
 }
 
 pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Response, Error> {
     let RollbackBody { to } = order.details()?;
     let finding = app.0.runner.way_back(&order.project, to.as_ref());
-    let found = tokio::time::timeout(PLANNING, finding).await;
-    let way = found.map_err(|_| Error::Away(format!("no answer within {} s", PLANNING.as_secs())))??;
-    let request = admit_rollback(&order.project, &order.operator, way)?;
-    order.submit(&app, request, false).await
+    let way = tokio::time::timeout(PLANNING, finding).await.map_err(|_| Refused::no_answer())??;
+    order.receive(&app, Ok(Asked::GoBack(way)), false).await
 }
 
 pub(super) async fn ways_back(
@@ -181,7 +180,7 @@ pub(super) async fn cancel(
         tokio::select! {
             turned = follower.turn() => turned?,
             () = app.0.runner.closing().cancelled() => {
-                return Err(Error::NotTaken { error: SubmitError::Closing, now: app.0.clock.now() });
+                return Err(Refused::NotTaken { error: SubmitError::Closing, now: app.0.clock.now() }.into());
             }
         }
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::error::Error;
 use super::peer::{Origin, Peer};
 use super::{App, body};
-use crate::auth::{self, Delivery, Key, SignedHook, Verified};
+use crate::auth::{self, Delivery, SignedHook, Verified};
 use crate::deploy::catalog::Project;
 use crate::model::ProjectName;
 
@@ -44,8 +44,7 @@ impl FromRequest<App> for Signed {
 }
 
 impl App {
-    /// Proves that `body` was sent to the project `name` with one of its keys. What is not even a name of a project is
-    /// answered like a name that no project has.
+    /// Proves that `body` was sent to the project `name` with one of its keys, which earns its connection a place.
     pub(super) fn prove(
         &self,
         name: &str,
@@ -53,20 +52,14 @@ impl App {
         body: &Bytes,
     ) -> Result<(Arc<Project>, Verified<Delivery>), Error> {
         let name: Option<ProjectName> = name.parse().ok();
-        let project = name.as_ref().and_then(|name| self.0.runner.project(name));
-        let keys: &[Key] = project.as_ref().map_or(&[], |project| &project.keys);
         let hook = SignedHook { headers: &head.headers, body };
-        match (auth::verify(keys, &hook, self.0.clock.now()), &project) {
-            (Ok(delivery), Some(project)) => {
-                if let Some(peer) = head.extensions.get::<Peer>() {
-                    peer.place.prove(&format!("{}/{}", project.spec.name, delivery.key()));
-                }
-                Ok((Arc::clone(project), delivery))
-            }
-            // Without a project there is no key, and without a key no proof.
-            (Ok(_), None) => Err(Error::NotAuthentic),
-            (Err(refused), _) => Err(self.not_authentic(head, name.as_ref(), refused.reason())),
+        let proven = self.0.intake.prove(name.as_ref(), &hook);
+        let (project, delivery) =
+            proven.map_err(|refused| self.not_authentic(head, name.as_ref(), refused.reason()))?;
+        if let Some(peer) = head.extensions.get::<Peer>() {
+            peer.place.prove(&format!("{}/{}", project.spec.name, delivery.key()));
         }
+        Ok((project, delivery))
     }
 
     /// Counts and logs what is not authentic. Nothing that the caller chose freely gets into the log, and no header says

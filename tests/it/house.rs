@@ -14,7 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("host", &["model", "lanes", "deploy"]),
     ("store", &["model", "deploy"]),
     ("runner", &["model", "deploy", "lanes", "host", "store"]),
-    ("http", &["model", "auth", "deploy", "wire", "store", "runner"]),
+    ("intake", &["model", "auth", "deploy", "store", "runner"]),
+    ("http", &["model", "auth", "deploy", "wire", "store", "runner", "intake"]),
     ("config", &["model", "auth", "deploy", "host"]),
     ("service_manager", &[]),
     (
