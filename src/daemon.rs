@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{LoadError, Problem, Settings};
 use crate::deploy::catalog::Catalog;
 use crate::deploy::docker_puller::DockerPuller;
+use crate::deploy::incident::HostEvent;
 use crate::host::SharedHost;
 use crate::http::{self, App, Door, Places, Readiness};
 use crate::lanes::Lanes;
@@ -144,6 +145,10 @@ impl Daemon {
         let resumed = runner.recover().await.context("failed to read what was not finished")?;
         if resumed > 0 {
             tracing::info!(deployments = resumed, "took up what was not finished");
+        }
+        let started = HostEvent::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
+        if let Err(error) = store.tell_of_host(&started).await {
+            tracing::warn!(%error, "failed to write down that windlass has started");
         }
         let record = Record { addresses: hooks.iter().copied().chain(metrics).collect(), ..record };
         write_down(&record, &settings.state_dir);

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod docker_puller;
 pub mod event;
 pub mod gate;
+pub mod incident;
 pub mod plan;
 pub mod recover;
 pub mod request;

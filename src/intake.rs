@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use crate::auth::{self, Caller, Delivery, Identity, Key, NotAuthentic, SignedHook, Verified};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::Rollback;
+use crate::deploy::incident::ProjectEvent;
 use crate::deploy::request::{Asked, DeployRequest, Refusal, Repetition, admit};
-use crate::model::{Clock, ProjectName, one_line};
+use crate::model::{Clock, DeliveryId, ProjectName, one_line};
 use crate::runner::{DryRun, Runner, Submitted};
 use crate::store::{Deployment, Store};
 
@@ -20,6 +21,9 @@ pub use refused::Refused;
 
 /// How long a dry run may ask the registry and the engine.
 pub const PLANNING: Duration = Duration::from_secs(30);
+
+/// Of a reason as it is logged and written down, in characters.
+const LONGEST_REASON: usize = 300;
 
 /// Takes deliveries in.
 pub struct Intake {
@@ -101,14 +105,34 @@ impl Intake {
     /// # Errors
     /// [`Refused`] says why it does not get what it asks for.
     pub async fn receive(&self, received: Received<'_>) -> Result<Decided, Refused> {
-        let (project, caller) = (received.project, received.caller);
+        let (project, caller, purpose) = (received.project, received.caller, received.purpose);
         let decided = self.decide(received).await;
         log(project, caller, &decided);
+        if let (Err(refused), Purpose::Deploy) = (&decided, purpose)
+            && refused.is_news()
+        {
+            self.note(project, caller, refused).await;
+        }
         decided
+    }
+
+    /// Writes down that somebody who may ask was refused. Nothing depends on it.
+    async fn note(&self, project: &Project, caller: &Caller, refused: &Refused) {
+        let (by, delivery) = who(caller);
+        let reason = one_line(&refused.to_string(), LONGEST_REASON);
+        let problem = refused.name().to_owned();
+        let event = ProjectEvent::Refused { by: by.to_owned(), delivery: delivery.cloned(), problem, reason };
+        if let Err(error) = self.store.tell_of_project(&project.spec.name, &event).await {
+            tracing::warn!(project = %project.spec.name, %error, "failed to write a refusal down");
+        }
     }
 
     async fn decide(&self, received: Received<'_>) -> Result<Decided, Refused> {
         let Received { project, caller, asked, purpose } = received;
+        if let (Some(key), Purpose::Deploy) = (caller.key(), purpose) {
+            let key = format!("{}/{key}", project.spec.name);
+            self.rates.take(&key, Instant::now()).map_err(|wait| Refused::TooOften { wait })?;
+        }
         if purpose == Purpose::PlanUnsigned {
             self.store.use_up(&project.spec.name, Repetition::of(caller)).await?;
         }
@@ -128,10 +152,6 @@ impl Intake {
     }
 
     async fn take(&self, request: DeployRequest) -> Result<Decided, Refused> {
-        if let Some(key) = &request.requested_by.key {
-            let key = format!("{}/{key}", request.project);
-            self.rates.take(&key, Instant::now()).map_err(|wait| Refused::TooOften { wait })?;
-        }
         let (deployment, joined) = match self.runner.submit(request).await {
             Ok(Submitted::New(deployment)) => (deployment, false),
             Ok(Submitted::Joined(deployment)) => (deployment, true),
@@ -154,13 +174,8 @@ impl Intake {
 /// One line for each delivery that was authentic.
 fn log(project: &Project, caller: &Caller, decided: &Result<Decided, Refused>) {
     let project = &project.spec.name;
-    let (by, delivery) = match caller {
-        Caller::Key(proven) => match &proven.get().identity {
-            Identity::Id(id) => (proven.key().as_str(), id.as_str()),
-            Identity::Body | Identity::None | Identity::Unusable => (proven.key().as_str(), ""),
-        },
-        Caller::Operator(operator) => (operator.as_str(), ""),
-    };
+    let (by, delivery) = who(caller);
+    let delivery = delivery.map_or("", DeliveryId::as_str);
     match decided {
         Ok(Decided::Accepted { deployment, joined: false }) => {
             tracing::info!(%project, by, delivery, deployment = %deployment.id, "accepted");
@@ -170,8 +185,22 @@ fn log(project: &Project, caller: &Caller, decided: &Result<Decided, Refused>) {
         }
         Ok(Decided::Planned { .. }) => tracing::info!(%project, by, delivery, "planned"),
         Err(refused) => {
-            let reason = one_line(&refused.to_string(), 300);
+            let reason = one_line(&refused.to_string(), LONGEST_REASON);
             tracing::info!(%project, by, delivery, problem = refused.name(), reason, "refused");
+        }
+    }
+}
+
+/// How logs and the journal call a caller, and the id of its delivery.
+fn who(caller: &Caller) -> (&str, Option<&DeliveryId>) {
+    match caller {
+        Caller::Operator(operator) => (operator, None),
+        Caller::Key(proven) => {
+            let delivery = match &proven.get().identity {
+                Identity::Id(id) => Some(id),
+                Identity::Body | Identity::None | Identity::Unusable => None,
+            };
+            (proven.key().as_str(), delivery)
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod format;
 
 mod accept;
+mod feed;
 mod journal;
 
 mod deployments;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 pub use accept::Acceptance;
 pub use deployments::{Deployment, Filter};
 pub use error::StoreError;
+pub use feed::{Feed, Told, What};
 pub use journal::Entry;
 pub use retention::{Extent, Retention, WAY_BACK};
 

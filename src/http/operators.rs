@@ -159,7 +159,7 @@ fn read_length(text: &str) -> Result<Duration, Error> {
 }
 
 pub(super) async fn unfreeze(State(app): State<App>, order: Order) -> Result<Response, Error> {
-    if app.0.store.unfreeze(&order.project.spec.name).await? {
+    if app.0.store.unfreeze(&order.project.spec.name, &order.operator).await? {
         tracing::info!(project = %order.project.spec.name, by = order.operator, "unfrozen");
     }
     order.describe(&app).await

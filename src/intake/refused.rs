@@ -73,6 +73,17 @@ impl Refused {
         }
     }
 
+    /// Whether those who look after the project want to know of it: it is about what was asked for, and not about how
+    /// often, or about the host.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        match self {
+            Self::Refusal(_) => true,
+            Self::NotTaken { error, .. } => !matches!(error, SubmitError::Closing | SubmitError::Store(_)),
+            Self::TooOften { .. } | Self::Unplannable(_) | Self::Away(_) | Self::Store(_) => false,
+        }
+    }
+
     /// In how many seconds it is worth trying again, as far as that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {

@@ -364,7 +364,7 @@ mod tests {
                 let refused = desk.accept(request("shop", repetition.clone())).await;
                 assert!(matches!(refused, Acceptance::Refused(Closed::Frozen(_))), "{refused:?}");
             }
-            desk.store.unfreeze(&project).await.unwrap();
+            desk.store.unfreeze(&project, "ann").await.unwrap();
             desk.new_one("site").await;
             assert_eq!(desk.store.known(&project, &repetition).await.unwrap(), None, "of another project");
             desk.new_one("shop").await;
@@ -487,7 +487,7 @@ mod tests {
         );
         assert_eq!(desk.accept(sequenced("shop", 9)).await, Acceptance::Refused(Closed::Frozen(freeze)));
         desk.new_one("site").await;
-        assert!(desk.store.unfreeze(&"shop".parse().unwrap()).await.unwrap());
+        assert!(desk.store.unfreeze(&"shop".parse().unwrap(), "ann").await.unwrap());
         new(desk.accept(sequenced("shop", 6)).await);
     }
 

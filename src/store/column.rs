@@ -4,6 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
 use super::format;
 use crate::deploy::event::Event;
+use crate::deploy::incident::{HostEvent, ProjectEvent};
 use crate::deploy::status::Status;
 use crate::model::Timestamp;
 
@@ -19,6 +20,18 @@ pub(super) struct Time(pub(super) Timestamp);
 impl FromSql for Json<Event> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         format::read_event(value.as_str()?).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for Json<ProjectEvent> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        format::read_project_event(value.as_str()?).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for Json<HostEvent> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        format::read_host_event(value.as_str()?).map(Self).map_err(FromSqlError::other)
     }
 }
 

@@ -4,6 +4,7 @@
 //! which words. A change of the core does not change these words, and a word that was written once is read for ever.
 
 mod event;
+mod incident;
 mod plan;
 mod snapshot;
 mod status;
@@ -101,6 +102,22 @@ pub fn event(event: &deploy::event::Event) -> Result<String, serde_json::Error> 
     serde_json::to_string(&Written::<event::Event, _>(event, PhantomData))
 }
 
+/// What happened to a project, as it is written.
+///
+/// # Errors
+/// When JSON has no form for it.
+pub fn project_event(event: &deploy::incident::ProjectEvent) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Written::<incident::ProjectEvent, _>(event, PhantomData))
+}
+
+/// What happened to the host, as it is written.
+///
+/// # Errors
+/// When JSON has no form for it.
+pub fn host_event(event: &deploy::incident::HostEvent) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Written::<incident::HostEvent, _>(event, PhantomData))
+}
+
 /// A status as it is written.
 ///
 /// # Errors
@@ -115,6 +132,22 @@ pub fn status(status: &deploy::status::Status) -> Result<String, serde_json::Err
 /// When it is none, or one of a newer windlass.
 pub fn read_event(text: &str) -> Result<deploy::event::Event, serde_json::Error> {
     serde_json::from_str(text).map(|Read::<event::Event, _>(event, _)| event)
+}
+
+/// What happened to a project, from what was written.
+///
+/// # Errors
+/// When it is nothing of the kind, or of a newer windlass.
+pub fn read_project_event(text: &str) -> Result<deploy::incident::ProjectEvent, serde_json::Error> {
+    serde_json::from_str(text).map(|Read::<incident::ProjectEvent, _>(event, _)| event)
+}
+
+/// What happened to the host, from what was written.
+///
+/// # Errors
+/// When it is nothing of the kind, or of a newer windlass.
+pub fn read_host_event(text: &str) -> Result<deploy::incident::HostEvent, serde_json::Error> {
+    serde_json::from_str(text).map(|Read::<incident::HostEvent, _>(event, _)| event)
 }
 
 /// The status that was written as `text`.

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Time;
-use super::{Store, StoreError};
+use super::{Store, StoreError, feed, format};
 use crate::deploy::gate::Freeze;
+use crate::deploy::incident::ProjectEvent;
 use crate::model::{ProjectName, Timestamp};
 
 impl Store {
@@ -14,25 +15,30 @@ impl Store {
     /// When it cannot be written.
     pub async fn freeze(&self, project: &ProjectName, freeze: Freeze) -> Result<(), StoreError> {
         const SQL: &str = "INSERT OR REPLACE INTO freezes (project, reason, by, since, until) VALUES (?, ?, ?, ?, ?)";
-        let project = project.clone();
+        let (project, clock) = (project.clone(), self.0.clock.clone());
         let write = move |connection: &Connection| {
+            let event = format::project_event(&ProjectEvent::Frozen(freeze.clone()))?;
             let Freeze { reason, by, since, until } = freeze;
             let until = until.map(Timestamp::as_millis);
             connection.prepare_cached(SQL)?.execute(params![project.as_str(), reason, by, since.as_millis(), until])?;
-            Ok(())
+            feed::insert(connection, Some(&project), clock.now(), &event)
         };
         self.0.writer.write(write).await
     }
 
-    /// Lets `project` take deployments again. Whether it was frozen.
+    /// Lets `project` take deployments again, as `by` says. Whether it was frozen.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn unfreeze(&self, project: &ProjectName) -> Result<bool, StoreError> {
+    pub async fn unfreeze(&self, project: &ProjectName, by: &str) -> Result<bool, StoreError> {
+        let event = format::project_event(&ProjectEvent::Unfrozen { by: by.to_owned() })?;
         let (project, clock) = (project.clone(), self.0.clock.clone());
         let write = move |connection: &Connection| {
             let was = frozen(connection, &project, clock.now())?.is_some();
             connection.prepare_cached("DELETE FROM freezes WHERE project = ?")?.execute([project.as_str()])?;
+            if was {
+                feed::insert(connection, Some(&project), clock.now(), &event)?;
+            }
             Ok(was)
         };
         self.0.writer.write(write).await
@@ -91,7 +97,7 @@ mod tests {
         assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
         assert!(desk.store.frozen(&damaged).await.unwrap().is_some());
         assert_eq!(desk.store.frozen(&whole).await.unwrap(), Some(freeze));
-        assert!(desk.store.unfreeze(&damaged).await.unwrap());
+        assert!(desk.store.unfreeze(&damaged, "ann").await.unwrap());
         desk.new_one("shop").await;
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::column::Time;
-use super::{Store, StoreError};
+use super::{Store, StoreError, feed};
 use crate::model::{Clock, Timestamp};
 
 /// How much of each project is remembered.
@@ -89,6 +89,7 @@ impl Upkeep {
             self.look(connection)?;
         }
         let Some(project) = self.due.last() else { return Ok(false) };
+        feed::forget(connection, self.oldest(), PORTION)?;
         let mut old = self.too_old(connection, project)?;
         old.truncate(SOME);
         if old.is_empty() {
@@ -133,7 +134,8 @@ impl Upkeep {
         let oldest = self.oldest();
         // The number of the newest row must not be given again, or a reader would miss the one that gets it.
         let newest_row = "SELECT deployment FROM journal ORDER BY number DESC LIMIT 1";
-        let newest_row = connection.prepare_cached(newest_row)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+        let newest_row = connection.prepare_cached(newest_row)?.query_row([], |row| row.get(0)).optional()?;
+        let newest_row: Option<i64> = newest_row.flatten();
 
         let mut statement = connection.prepare_cached(OLDEST)?;
         let mut rows = statement.query(params![project, last])?;

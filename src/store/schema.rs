@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// What makes format n + 1 of format n. Never reordered, never edited.
-const MIGRATIONS: &[&str] = &[FIRST, IMAGES, DELIVERIES_OF_KEYS];
+const MIGRATIONS: &[&str] = &[FIRST, IMAGES, DELIVERIES_OF_KEYS, FEEDS];
 
 /// Marks the file as ours: `wndl`.
 const APPLICATION: i64 = 0x776e_646c;
@@ -105,6 +105,29 @@ ALTER TABLE deliveries_of_keys RENAME TO deliveries;
 CREATE INDEX deliveries_to_forget ON deliveries (at) WHERE kind = 'id';
 ";
 
+// The journal is about deployments, about projects (then `project` names one), and about the host. A feed is a reader of
+// all of it that goes on after a restart: `after` is the last row that it has dealt with.
+const FEEDS: &str = "
+CREATE TABLE journal_of_all (
+    number      INTEGER PRIMARY KEY,
+    deployment  INTEGER REFERENCES deployments (number),
+    project     TEXT,
+    at          INTEGER NOT NULL,
+    event       TEXT NOT NULL,
+    CHECK (deployment IS NULL OR project IS NULL)
+) STRICT;
+INSERT INTO journal_of_all SELECT number, deployment, NULL, at, event FROM journal;
+DROP TABLE journal;
+ALTER TABLE journal_of_all RENAME TO journal;
+CREATE INDEX journal_by_deployment ON journal (deployment);
+CREATE INDEX journal_of_no_deployment ON journal (at) WHERE deployment IS NULL;
+
+CREATE TABLE feeds (
+    name        TEXT PRIMARY KEY,
+    after       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Brings the database up to date, wholly or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -159,7 +182,7 @@ mod tests {
         let order = deployment.order;
         let (first, body) = (FIRST.split_once("CREATE TABLE deliveries").unwrap().1, Digest::of(b"x"));
         let (table, _) = first.split_once("CREATE TABLE sequences").unwrap();
-        let table = format!("DROP TABLE deliveries; CREATE TABLE deliveries{table}");
+        let table = format!("DROP TABLE feeds; DROP TABLE deliveries; CREATE TABLE deliveries{table}");
         let step_back = move |connection: &Connection| {
             connection.execute_batch(&table)?;
             let insert = "INSERT INTO deliveries VALUES ('shop', ?, ?, ?, ?, 5)";

@@ -472,6 +472,7 @@ async fn what_is_authentic_and_not_understood_is_400_and_says_why() {
 async fn an_image_that_is_not_the_projects_own_is_422_and_says_why() {
     let home = home();
     home.project_with("shop", &["r.io/shop"], "tags = [\"v*\"]");
+    home.configure("limits.hooks_per_minute = 1000");
     let daemon = home.start();
     let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
     let (tag128, tag129) = (format!("r.io/shop:v{}", "x".repeat(127)), format!("r.io/shop:v{}", "x".repeat(128)));

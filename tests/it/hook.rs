@@ -290,6 +290,42 @@ async fn a_delivery_that_was_refused_runs_nothing_over_what_was_accepted_after_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn freezes_and_refusals_that_matter_are_in_the_journal_and_a_key_cannot_fill_it() {
+    let home = Home::with_shop();
+    home.configure("[limits]\nhooks_per_minute = 3\n");
+    let daemon = home.start();
+    let act = |what: &str, body: &'static str| {
+        let url = format!("http://localhost/v1/projects/shop/{what}");
+        send(operator(&home).post(url).header("content-type", "application/json").body(body))
+    };
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    assert_eq!(act("freeze", r#"{"reason":"audit"}"#).await.status, 200);
+    assert_eq!(problem(&caller.deploy("one", "r.io/shop:v1").await), is(423, "frozen"));
+    assert_eq!(act("unfreeze", "{}").await.status, 200);
+    assert_eq!(problem(&caller.deploy("two", "r.io/other:v1").await), is(422, "not_allowed"));
+    assert_eq!(
+        problem(&send(caller.hook("three", "?dry_run=1", r#"{"image":"r.io/x:v1"}"#)).await),
+        is(422, "not_allowed")
+    );
+    assert_eq!(problem(&caller.deploy("four", "r.io/other:v1").await), is(422, "not_allowed"));
+    for n in 0..20 {
+        assert_eq!(problem(&caller.deploy(&format!("more-{n}"), "r.io/other:v1").await), is(429, "too_often"));
+    }
+    let database = rusqlite::Connection::open(home.path().join("state/windlass.db")).unwrap();
+    let sql = "SELECT event FROM journal WHERE project = 'shop' ORDER BY number";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let rows: Vec<Value> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let told: Vec<&str> = rows.iter().map(|row| row["event"].as_str().unwrap()).collect();
+    assert_eq!(told, ["frozen", "refused", "unfrozen", "refused", "refused"], "{rows:?}");
+    assert_eq!(
+        (&rows[0]["reason"], &rows[1]["by"], &rows[1]["delivery"]),
+        (&json!("audit"), &json!("standard"), &json!("one"))
+    );
+    assert_eq!(rows[3]["problem"], "not_allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_dry_runs_at_once_share_their_looks_at_the_machine_and_none_is_refused() {
     let home = Home::with_shop();
     home.project("blog", &["r.io/blog"]);
