@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::exec::{ExecError, Output, Run};
-use super::survey::Finding;
+use super::finding::Finding;
 use crate::model::one_line;
 
 /// How long a credential helper may take: some ask a cloud.
@@ -324,7 +324,7 @@ impl Login {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::survey::Severity;
+    use super::super::finding::Severity;
     use super::*;
 
     async fn login(config: &str, host: &str) -> Login {

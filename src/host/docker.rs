@@ -6,8 +6,10 @@ mod keep;
 mod progress;
 mod pull;
 mod raw;
+mod refusal;
 mod registry;
 mod resources;
+mod version;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +21,16 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use tokio::time::{sleep, timeout};
 
+use self::refusal::Refusal;
+use super::HostError;
 use super::record::ImageRecord;
-use super::survey::EngineVersion;
-use super::{HostError, innermost};
 use crate::model::Clock;
 
 pub(crate) use containers::Stranger;
 pub(crate) use images::ImageFacts;
+pub(crate) use refusal::is_about_an_image_that_comes_or_goes;
 pub(crate) use resources::{Network, Publisher};
+pub use version::EngineVersion;
 
 /// How long the engine may take for an answer from its own memory or disk.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,19 +57,6 @@ struct Link {
     version: EngineVersion,
     /// What paths begin with: the agreed version.
     prefix: String,
-}
-
-/// What came back instead of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Nothing, or half an answer.
-    Away(String),
-    /// A status and a message.
-    Status(u16, String),
-    /// An error in the middle of an answer that had begun well.
-    Stream(String),
-    /// Something that windlass does not understand.
-    Odd(String),
 }
 
 impl Engine {
@@ -173,13 +164,6 @@ impl Engine {
     }
 }
 
-/// Whether the engine's complaint is about another image than the one that was asked for: Podman looks through all of
-/// them, and stumbles over one that is made or removed just then. One that was asked for and is not there is an absence
-/// with it, too.
-pub(crate) fn is_about_an_image_that_comes_or_goes(complaint: &str) -> bool {
-    ["image not known", "locating item named"].iter().any(|words| complaint.contains(words))
-}
-
 fn dial(address: &str) -> Result<Docker, Refusal> {
     let dialled = if address.starts_with("unix://") || address.starts_with('/') {
         Docker::connect_with_unix(address, LONG_PATIENCE.as_secs(), API_DEFAULT_VERSION)
@@ -217,54 +201,6 @@ fn shape(mut request: BollardRequest, prefix: &str) -> BollardRequest {
         }
     }
     request
-}
-
-impl Refusal {
-    fn is_about_the_version(&self) -> bool {
-        matches!(self, Self::Status(400, message) if message.contains("client version"))
-    }
-
-    /// Whether what was asked for is not there.
-    fn is_absence(&self) -> bool {
-        matches!(self, Self::Status(404, _))
-    }
-
-    /// Whether there is a container of that name already. Podman has no status of its own for it.
-    fn is_name_taken(&self) -> bool {
-        matches!(self, Self::Status(409, _))
-            || matches!(self, Self::Status(500, message) if message.contains("already in use"))
-    }
-
-    fn at(self, address: &str) -> Self {
-        match self {
-            Self::Away(reason) => Self::Away(format!("{address}: {reason}")),
-            other => other,
-        }
-    }
-
-    /// The failure of `operation`, said to people.
-    pub(crate) fn during(self, operation: &str) -> HostError {
-        match self {
-            Self::Away(reason) => HostError::EngineAway { reason },
-            Self::Status(_, reason) | Self::Stream(reason) | Self::Odd(reason) => {
-                HostError::Engine { operation: operation.to_owned(), reason }
-            }
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::DockerResponseServerError { status_code, message } => {
-                Self::Status(status_code, message.trim().to_owned())
-            }
-            Error::DockerStreamError { error } => Self::Stream(error),
-            Error::JsonDataError { message, .. } => Self::Odd(format!("unexpected answer: {message}")),
-            Error::JsonSerdeError { err } => Self::Odd(format!("unexpected answer: {err}")),
-            other => Self::Away(innermost(&other)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::survey::Finding;
+use super::finding::Finding;
 use super::{HostError, Narrator};
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;

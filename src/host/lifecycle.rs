@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::exec::{ExecError, Output, Run};
+use super::finding::Finding;
 use super::runs::Runs;
-use super::survey::Finding;
 use super::{End, HostError, Narrator};
 use crate::deploy::event::Outcome;
 use crate::deploy::plan::{Change, Source};

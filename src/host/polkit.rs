@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 
-use super::survey::Finding;
+use super::finding::Finding;
 use super::systemd::{Bus, Verb};
 use crate::deploy::spec::{ProjectSpec, Target};
 use crate::model::UnitName;

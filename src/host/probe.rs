@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::error::innermost;
 use super::exec::Run;
-use super::innermost;
 use crate::deploy::spec::Probe;
 
 /// How long one try may take.

@@ -12,8 +12,9 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
+use super::Engine;
 use super::raw::percent_encoded;
-use super::{Engine, Refusal};
+use super::refusal::Refusal;
 use crate::host::HostError;
 use crate::host::container::{ContainerFacts, Health, RestartPolicy, State};
 use crate::model::{Timestamp, one_line};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
 
-use super::{Engine, Refusal};
+use super::Engine;
+use super::refusal::Refusal;
 use crate::deploy::plan::Source;
 use crate::host::HostError;
 use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, Repository};

@@ -6,8 +6,9 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
+use super::Engine;
 use super::progress::Progress;
-use super::{Engine, Refusal};
+use super::refusal::Refusal;
 use crate::host::credentials::Login;
 use crate::host::{HostError, Narrator};
 use crate::model::{Digest, ImageReference, PinnedImage, Repository};

@@ -17,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::{Engine, PATIENCE, Refusal};
-use crate::host::innermost;
+use super::refusal::Refusal;
+use super::{Engine, PATIENCE};
+use crate::host::error::innermost;
 
 /// No answer about containers is larger.
 const LARGEST: usize = 64 * 1024 * 1024;

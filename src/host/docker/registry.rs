@@ -5,9 +5,11 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use bollard::models::{DistributionInspect, OciPlatform};
 
-use super::{Engine, Refusal};
+use super::Engine;
+use super::refusal::Refusal;
+use super::version::EngineVersion;
 use crate::host::credentials::{Login, server_address};
-use crate::host::survey::{EngineVersion, Finding};
+use crate::host::finding::Finding;
 use crate::host::{HostError, Narrator};
 use crate::model::{Digest, ImageReference, Repository};
 

@@ -17,9 +17,9 @@ use crate::host::compose::{ComposeCommand, Model};
 use crate::host::containers::Containers;
 use crate::host::credentials::Vault;
 use crate::host::docker::Engine;
+use crate::host::finding::Finding;
 use crate::host::runs::Runs;
 use crate::host::select::{candidates, place, select, uses};
-use crate::host::survey::Finding;
 use crate::host::watch::Watch;
 use crate::host::{
     HostError, Narrator, dependencies, ghosts, impostors, leftovers, pins, ports, resources, restart, snapshot,

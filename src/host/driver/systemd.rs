@@ -11,7 +11,7 @@ use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
 use crate::host::docker::Engine;
-use crate::host::survey::Finding;
+use crate::host::finding::Finding;
 use crate::host::systemd::{Bus, Verb};
 use crate::host::units::{Units, evidence, misnamed};
 use crate::host::watch::Watch;
