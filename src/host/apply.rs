@@ -11,10 +11,10 @@ use super::credentials::Vault;
 use super::dependencies::{Needed, Readiness, are_as_the_files_say, missing, needed_by, one_shots_first, readiness};
 use super::docker::Engine;
 use super::leftovers;
-use super::runs::Runs;
 use super::watch::{LOG_LINES, WITNESSES};
 use super::{HostError, Narrator, ghosts, pins};
 use crate::deploy::event::Evidence;
+use crate::host::program::runs::Runs;
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName};
 
@@ -401,9 +401,9 @@ pub(crate) async fn withdraw(
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
-    use super::super::container::tests::container;
     use super::*;
+    use crate::host::compose::tests::model;
+    use crate::host::container::tests::container;
 
     #[test]
     fn who_lives_with_a_service_and_stays_behind_is_known() {

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::exec::{ExecError, Output, Run};
 use super::finding::Finding;
+use crate::host::program::exec::{ExecError, Output, Run};
 use crate::model::one_line;
 
 /// How long a credential helper may take: some ask a cloud.
@@ -324,8 +324,8 @@ impl Login {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::finding::Severity;
     use super::*;
+    use crate::host::finding::Severity;
 
     async fn login(config: &str, host: &str) -> Login {
         let directory = tempfile::tempdir().unwrap();

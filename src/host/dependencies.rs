@@ -181,9 +181,9 @@ pub(crate) fn readiness(containers: &[ContainerFacts], needed: &Needed) -> Readi
 mod tests {
     use std::time::Duration;
 
-    use super::super::compose::tests::model;
-    use super::super::container::tests::container;
     use super::*;
+    use crate::host::compose::tests::model;
+    use crate::host::container::tests::container;
 
     const FILES: &str = r#"{"name":"shop","services":{
         "web":{"depends_on":{"api":{"condition":"service_started"},"cache":{"condition":"service_started"}}},

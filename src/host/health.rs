@@ -114,8 +114,8 @@ pub(crate) fn interval(waited: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::container::tests::container;
     use super::*;
+    use crate::host::container::tests::container;
 
     #[test]
     fn one_look_tells_good_from_bad_from_not_yet() {

@@ -99,9 +99,9 @@ fn left_out(model: &Model, moved: &[(String, ImageReference)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
     use super::*;
     use crate::deploy::spec::tests::{compose_of_shop, shop};
+    use crate::host::compose::tests::model;
 
     /// The hints about a service `api` that also says `more`.
     fn hints(more: &str) -> Vec<String> {

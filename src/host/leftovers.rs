@@ -134,9 +134,9 @@ pub(crate) async fn clear(
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
-    use super::super::container::tests::container;
     use super::*;
+    use crate::host::compose::tests::model;
+    use crate::host::container::tests::container;
 
     fn named(id: &str, name: &str, state: State) -> ContainerFacts {
         ContainerFacts { id: id.to_owned(), name: name.to_owned(), state, ..container("web") }

@@ -128,8 +128,8 @@ fn listener(line: &str) -> Option<Binding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
     use super::*;
+    use crate::host::compose::tests::model;
 
     fn binding(address: &str, port: u16) -> Binding {
         Binding { address: address.parse().unwrap(), port, tcp: true }

@@ -105,8 +105,8 @@ async fn ambiguous(engine: &Engine, name: &str, found: &[&Network]) -> Result<St
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
     use super::*;
+    use crate::host::compose::tests::model;
 
     #[test]
     fn what_a_service_needs_is_looked_at_as_well() {

@@ -84,9 +84,9 @@ async fn is_ready(engine: &Engine, project: &str, needed: &Needed, limit: Durati
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
-    use super::super::container::tests::container;
     use super::*;
+    use crate::host::compose::tests::model;
+    use crate::host::container::tests::container;
 
     #[test]
     fn who_asks_for_it_and_is_older_is_restarted() {

@@ -99,9 +99,9 @@ pub(crate) fn unused(model: &Model, spec: &Compose, repository: &Repository) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
     use super::*;
     use crate::deploy::spec::tests::compose_of_shop as spec;
+    use crate::host::compose::tests::model;
 
     fn repositories(names: &[&str]) -> Vec<Repository> {
         names.iter().map(|name| name.parse().unwrap()).collect()

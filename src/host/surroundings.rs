@@ -67,9 +67,9 @@ fn shared(reference: &ImageReference, strangers: &[Stranger]) -> Option<String> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::container::ContainerFacts;
-    use super::super::container::tests::container;
     use super::*;
+    use crate::host::container::ContainerFacts;
+    use crate::host::container::tests::container;
 
     #[test]
     fn who_else_was_started_from_a_name_is_told() {

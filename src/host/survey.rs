@@ -45,9 +45,9 @@ pub(crate) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::compose::tests::model;
     use super::*;
     use crate::deploy::spec::tests::{compose_of_shop, shop};
+    use crate::host::compose::tests::model;
     use crate::host::finding::Severity;
 
     #[test]

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use super::HostError;
-use super::exec::Run;
 use super::health::{Mark, Verdict};
 use super::systemd::Bus;
 use super::watch::{LOG_LINES, Look, Subject};
 use crate::deploy::event::Evidence;
 use crate::deploy::snapshot::Condition;
+use crate::host::program::exec::Run;
 use crate::model::{ImageReference, UnitName, one_line};
 
 /// So many restarts since the job, and it is a loop.

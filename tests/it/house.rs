@@ -33,7 +33,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("bollard::", &["src/host/docker.rs", "src/host/docker/"]),
     ("zbus::", &["src/host/systemd.rs"]),
     ("rusqlite::", &["src/store.rs", "src/store/"]),
-    ("process::Command", &["src/host/exec.rs"]),
+    ("process::Command", &["src/host/program/exec.rs"]),
     ("tokio::signal", &["src/daemon.rs", "src/daemon/", "src/service_manager.rs", "src/cli/"]),
     ("tokio::spawn", &[]),
     ("config::Config", &["src/config.rs", "src/config/"]),

@@ -12,8 +12,8 @@ use crate::deploy::snapshot::{Condition, Container, Instance, Service, Snapshot}
 use crate::deploy::spec::{Commands, ProjectSpec, Target};
 use crate::host::docker::Engine;
 use crate::host::finding::Finding;
-use crate::host::lifecycle::{Context, check, run, told};
-use crate::host::runs::Runs;
+use crate::host::program::own::{Context, check, run, told};
+use crate::host::program::runs::Runs;
 use crate::host::watch::{Look, Subject, Watch};
 use crate::host::{HostError, Narrator, pins};
 use crate::lanes::Lease;

@@ -18,7 +18,7 @@ use crate::host::containers::Containers;
 use crate::host::credentials::Vault;
 use crate::host::docker::Engine;
 use crate::host::finding::Finding;
-use crate::host::runs::Runs;
+use crate::host::program::runs::Runs;
 use crate::host::select::{candidates, place, select, uses};
 use crate::host::watch::Watch;
 use crate::host::{

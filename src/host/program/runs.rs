@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use super::{HostError, Narrator};
+use crate::host::{HostError, Narrator};
 use crate::model::ProjectName;
 
 /// The variable that names the record.
@@ -27,23 +27,23 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The records of all projects, in one directory. Without a directory nothing is recorded.
 #[derive(Debug)]
-pub(crate) struct Runs(Option<PathBuf>);
+pub(in crate::host) struct Runs(Option<PathBuf>);
 
 /// The record of one run.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(in crate::host) struct Record {
     id: String,
     file: PathBuf,
 }
 
 impl Runs {
-    pub(crate) const fn new(directory: Option<PathBuf>) -> Self {
+    pub(in crate::host) const fn new(directory: Option<PathBuf>) -> Self {
         Self(directory)
     }
 
     /// Records that a run for `project` is about to begin. Without a record, which a full disk may refuse, the run is
     /// still better than none: the record matters only if windlass is killed before the run ends.
-    pub(crate) fn begin(&self, project: &ProjectName) -> Option<Record> {
+    pub(in crate::host) fn begin(&self, project: &ProjectName) -> Option<Record> {
         let directory = self.0.as_deref()?;
         let mut random = [0; 16];
         getrandom::fill(&mut random).ok()?;
@@ -63,7 +63,11 @@ impl Runs {
     ///
     /// # Errors
     /// When a process does not end.
-    pub(crate) async fn end_leftovers(&self, project: &ProjectName, narrator: &Narrator) -> Result<(), HostError> {
+    pub(in crate::host) async fn end_leftovers(
+        &self,
+        project: &ProjectName,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
         for record in self.records_of(project) {
             let begun = Instant::now();
             loop {
@@ -109,7 +113,7 @@ fn prefix(project: &ProjectName) -> String {
 
 impl Record {
     /// Notes which process group the run is, once it has begun.
-    pub(crate) fn is_run_by(&self, group: u32) {
+    pub(in crate::host) fn is_run_by(&self, group: u32) {
         let Some(Membership { session, .. }) = Membership::of(Path::new("/proc/self")) else { return };
         if let Err(error) = fs::write(&self.file, format!("{group} {session}\n")) {
             tracing::warn!(file = %self.file.display(), %error, "failed to record the process group of a run");
@@ -136,12 +140,12 @@ impl Record {
     }
 
     /// What the run must have in its environment.
-    pub(crate) fn variable(&self) -> (&'static str, &str) {
+    pub(in crate::host) fn variable(&self) -> (&'static str, &str) {
         (VARIABLE, &self.id)
     }
 
     /// The run came to its end: what it left running on purpose is left alone.
-    pub(crate) fn erase(self) {
+    pub(in crate::host) fn erase(self) {
         if let Err(error) = fs::remove_file(&self.file)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -177,8 +181,8 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exec::Run;
     use super::*;
+    use crate::host::program::exec::Run;
 
     fn shell(script: &str) -> [String; 2] {
         ["-c".to_owned(), script.to_owned()]

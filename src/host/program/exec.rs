@@ -43,42 +43,42 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// One run of a program.
-pub(crate) struct Run<'a> {
-    pub(crate) program: &'a str,
-    pub(crate) arguments: &'a [String],
-    pub(crate) directory: Option<&'a Path>,
+pub(in crate::host) struct Run<'a> {
+    pub(in crate::host) program: &'a str,
+    pub(in crate::host) arguments: &'a [String],
+    pub(in crate::host) directory: Option<&'a Path>,
     /// Added to what is inherited.
-    pub(crate) environment: &'a [(&'static str, String)],
-    pub(crate) input: Option<&'a [u8]>,
-    pub(crate) deadline: Duration,
+    pub(in crate::host) environment: &'a [(&'static str, String)],
+    pub(in crate::host) input: Option<&'a [u8]>,
+    pub(in crate::host) deadline: Duration,
     /// How many bytes of each stream are kept: the last ones.
-    pub(crate) keep: usize,
+    pub(in crate::host) keep: usize,
     /// Is told each line of both streams as it comes.
-    pub(crate) on_line: Option<&'a (dyn Fn(&str) + Send + Sync)>,
+    pub(in crate::host) on_line: Option<&'a (dyn Fn(&str) + Send + Sync)>,
     /// Kept when the run is given up: only then may something of it be left.
-    pub(crate) record: Option<Record>,
+    pub(in crate::host) record: Option<Record>,
 }
 
 /// What a program did.
 #[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Tail,
-    pub(crate) stderr: Tail,
+pub(in crate::host) struct Output {
+    pub(in crate::host) status: ExitStatus,
+    pub(in crate::host) stdout: Tail,
+    pub(in crate::host) stderr: Tail,
 }
 
 /// The end of a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(in crate::host) struct Tail {
     bytes: Vec<u8>,
     limit: usize,
     /// Whether something before the end was dropped.
-    pub(crate) cut: bool,
+    pub(in crate::host) cut: bool,
 }
 
 /// Why there is no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ExecError {
+pub(in crate::host) enum ExecError {
     #[error("{program} is not installed, or not in PATH")]
     NotFound { program: String },
     #[error("the directory {directory} does not exist")]
@@ -98,7 +98,7 @@ fn said(tail: &str) -> String {
 
 impl Run<'_> {
     /// Runs it to its end. Ends it, and all that it started, when the deadline passes or the future is dropped.
-    pub(crate) async fn output(mut self) -> Result<Output, ExecError> {
+    pub(in crate::host) async fn output(mut self) -> Result<Output, ExecError> {
         let record = self.record.take();
         let failed =
             |error: io::Error| ExecError::Failed { program: self.program.to_owned(), reason: error.to_string() };
@@ -288,17 +288,17 @@ impl Tail {
     }
 
     /// The bytes that were kept.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub(in crate::host) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.bytes.len().saturating_sub(self.limit)..).unwrap_or(&self.bytes)
     }
 
     /// Whether something is missing at the beginning.
-    pub(crate) fn is_cut(&self) -> bool {
+    pub(in crate::host) fn is_cut(&self) -> bool {
         self.cut || self.bytes.len() > self.limit
     }
 
     /// The last lines that say something, joined.
-    pub(crate) fn last_lines(&self, count: usize) -> String {
+    pub(in crate::host) fn last_lines(&self, count: usize) -> String {
         let text = String::from_utf8_lossy(self.bytes());
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("; ")
