@@ -2,19 +2,16 @@
 //!
 //! [`Host`] is what the rest of windlass asks of a machine. The real one is `machine::Machine`.
 
-pub mod credentials;
 pub mod finding;
 pub mod machine;
 pub mod polkit;
-pub mod record;
 
 mod apply;
 mod compose;
-mod container;
 mod containers;
 mod dependencies;
-mod docker;
 mod driver;
+mod engine;
 mod error;
 mod ghosts;
 mod health;
@@ -23,7 +20,6 @@ mod impostors;
 mod leftovers;
 mod lifecycle;
 mod narrator;
-mod pins;
 mod ports;
 mod probe;
 mod program;
@@ -51,7 +47,7 @@ use crate::deploy::spec::ProjectSpec;
 use crate::lanes::Lease;
 use crate::model::{ImageReference, PinnedImage, Repository};
 
-pub use docker::EngineVersion;
+pub use engine::{EngineVersion, credentials, record};
 pub use error::HostError;
 pub use narrator::{Narrator, Remark};
 

@@ -6,15 +6,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::compose::{ComposeCommand, Model, ModelService};
-use super::container::{ContainerFacts, State};
-use super::credentials::Vault;
 use super::dependencies::{Needed, Readiness, are_as_the_files_say, missing, needed_by, one_shots_first, readiness};
-use super::docker::Engine;
+use super::engine::client::Engine;
+use super::engine::container::{ContainerFacts, State};
+use super::engine::credentials::Vault;
+use super::engine::pins;
 use super::leftovers;
+use super::program::runs::Runs;
 use super::watch::{LOG_LINES, WITNESSES};
-use super::{HostError, Narrator, ghosts, pins};
+use super::{HostError, Narrator, ghosts};
 use crate::deploy::event::Evidence;
-use crate::host::program::runs::Runs;
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName};
 
@@ -403,7 +404,7 @@ pub(crate) async fn withdraw(
 mod tests {
     use super::*;
     use crate::host::compose::tests::model;
-    use crate::host::container::tests::container;
+    use crate::host::engine::container::tests::container;
 
     #[test]
     fn who_lives_with_a_service_and_stays_behind_is_known() {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::docker::is_about_an_image_that_comes_or_goes;
+use super::engine::refusal::is_about_an_image_that_comes_or_goes;
+use super::program::exec::{ExecError, Output, Run};
+use super::program::runs::Record;
 use super::{HostError, Narrator};
 use crate::deploy::spec::Compose;
-use crate::host::program::exec::{ExecError, Output, Run};
-use crate::host::program::runs::Record;
 
 /// Reading files takes a moment; a file on a network that hangs is given up.
 const READING: Duration = Duration::from_secs(30);

@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::HostError;
-use super::container::ContainerFacts;
-use super::docker::Engine;
+use super::engine::client::Engine;
+use super::engine::container::ContainerFacts;
 use super::health::{Verdict, fingerprint, judge};
 use super::watch::{LOG_LINES, Look, Subject, WITNESSES};
 use crate::deploy::event::Evidence;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compose::{Condition, Model, ModelService};
-use super::container::{ContainerFacts, Health, State, representative};
+use super::engine::container::{ContainerFacts, Health, State, representative};
 
 /// A service that must come up first, and what others wait for in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::host::compose::tests::model;
-    use crate::host::container::tests::container;
+    use crate::host::engine::container::tests::container;
 
     const FILES: &str = r#"{"name":"shop","services":{
         "web":{"depends_on":{"api":{"condition":"service_started"},"cache":{"condition":"service_started"}}},

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::HostError;
-use super::docker::Engine;
+use super::engine::client::Engine;
 
 /// What is being removed is listed for a moment longer.
 const MOMENT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::container::{ContainerFacts, Health, RestartPolicy, State};
+use super::engine::container::{ContainerFacts, Health, RestartPolicy, State};
 
 /// So many restarts, and it is a loop: the engine has then waited only for about a second in all, and a service that
 /// waits for another one to come up has had its chance.
@@ -115,7 +115,7 @@ pub(crate) fn interval(waited: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::container::tests::container;
+    use crate::host::engine::container::tests::container;
 
     #[test]
     fn one_look_tells_good_from_bad_from_not_yet() {

@@ -2,8 +2,8 @@
 //! of its image.
 
 use super::HostError;
-use super::container::ContainerFacts;
-use super::docker::Engine;
+use super::engine::client::Engine;
+use super::engine::container::ContainerFacts;
 
 /// What is wrong with each of them, and the fix: Compose would stop or remove them, or let them stand for a service.
 pub(crate) async fn find(engine: &Engine, project: &str) -> Result<Vec<String>, HostError> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::compose::{Model, ModelService};
-use super::container::{ContainerFacts, State};
-use super::docker::Engine;
+use super::engine::client::Engine;
+use super::engine::container::{ContainerFacts, State};
 use super::{HostError, Narrator};
 
 /// How long another Compose, such as an operator's own, gets to finish a replacement.
@@ -136,7 +136,7 @@ pub(crate) async fn clear(
 mod tests {
     use super::*;
     use crate::host::compose::tests::model;
-    use crate::host::container::tests::container;
+    use crate::host::engine::container::tests::container;
 
     fn named(id: &str, name: &str, state: State) -> ContainerFacts {
         ContainerFacts { id: id.to_owned(), name: name.to_owned(), state, ..container("web") }

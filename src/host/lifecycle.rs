@@ -1,11 +1,11 @@
 //! The project's own commands around a deployment: before anything is touched, and for each end.
 
 use super::finding::Finding;
+use super::program::own::{Context, check, run, told};
 use super::{End, HostError};
 use crate::deploy::event::Outcome;
 use crate::deploy::plan::Change;
 use crate::deploy::spec::Lifecycle;
-use crate::host::program::own::{Context, check, run, told};
 use crate::model::one_line;
 
 /// An environment has no room for more, and nobody reads more.

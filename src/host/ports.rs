@@ -5,16 +5,9 @@ use std::path::Path;
 
 use super::HostError;
 use super::compose::{Model, Port};
-use super::docker::{Engine, Network, Publisher};
-
-/// A port in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Binding {
-    /// Unspecified for all addresses.
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) tcp: bool,
-}
+use super::engine::client::Engine;
+use super::engine::resources::Binding;
+use super::engine::resources::{Network, Publisher};
 
 /// Who has the ports that `services` publish, one line each. Their own containers give theirs up.
 pub(crate) async fn taken(engine: &Engine, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
@@ -58,13 +51,6 @@ fn conflicts(
         ));
     }
     conflicts
-}
-
-impl Binding {
-    fn collides(&self, other: &Self) -> bool {
-        let anywhere = self.address.is_unspecified() || other.address.is_unspecified();
-        self.tcp == other.tcp && self.port == other.port && (anywhere || self.address == other.address)
-    }
 }
 
 impl Port {

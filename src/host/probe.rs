@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::error::innermost;
+use super::program::exec::Run;
 use crate::deploy::spec::Probe;
-use crate::host::program::exec::Run;
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::HostError;
 use super::compose::{Model, Resource};
-use super::docker::{Engine, Network};
+use super::engine::client::Engine;
+use super::engine::resources::Network;
 
 /// Why `services`, or what they need, could not be started: a network or volume of somebody else that is not there, or two
 /// networks of one name. Each with the command that puts it right.

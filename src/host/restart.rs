@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::compose::Model;
-use super::container::{ContainerFacts, State};
 use super::dependencies::{Needed, Readiness, readiness};
-use super::docker::Engine;
+use super::engine::client::Engine;
+use super::engine::container::{ContainerFacts, State};
 use super::{HostError, Narrator};
 use crate::model::Timestamp;
 
@@ -86,7 +86,7 @@ async fn is_ready(engine: &Engine, project: &str, needed: &Needed, limit: Durati
 mod tests {
     use super::*;
     use crate::host::compose::tests::model;
-    use crate::host::container::tests::container;
+    use crate::host::engine::container::tests::container;
 
     #[test]
     fn who_asks_for_it_and_is_older_is_restarted() {

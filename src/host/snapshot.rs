@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{try_join, try_join_all};
 
+use super::HostError;
 use super::compose::Model;
-use super::container::{ContainerFacts, representative};
-use super::docker::{Engine, ImageFacts};
+use super::engine::client::Engine;
+use super::engine::container::{ContainerFacts, representative};
+use super::engine::images::ImageFacts;
+use super::engine::pins;
 use super::leftovers::without_successors;
 use super::select::Selected;
-use super::{HostError, pins};
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::model::{Digest, LocalImage};

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::HostError;
-use super::docker::{Engine, Stranger};
+use super::engine::client::Engine;
+use super::engine::containers::Stranger;
 use crate::model::ImageReference;
 
 /// That the project's own containers are found under another name of the Compose project, and what to set, if so. Only
@@ -68,8 +69,8 @@ fn shared(reference: &ImageReference, strangers: &[Stranger]) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::container::ContainerFacts;
-    use crate::host::container::tests::container;
+    use crate::host::engine::container::ContainerFacts;
+    use crate::host::engine::container::tests::container;
 
     #[test]
     fn who_else_was_started_from_a_name_is_told() {

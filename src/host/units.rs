@@ -7,11 +7,11 @@ use futures_util::future::join_all;
 
 use super::HostError;
 use super::health::{Mark, Verdict};
+use super::program::exec::Run;
 use super::systemd::Bus;
 use super::watch::{LOG_LINES, Look, Subject};
 use crate::deploy::event::Evidence;
 use crate::deploy::snapshot::Condition;
-use crate::host::program::exec::Run;
 use crate::model::{ImageReference, UnitName, one_line};
 
 /// So many restarts since the job, and it is a loop.

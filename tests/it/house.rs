@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("axum::", &["src/http.rs", "src/http/"]),
     ("hyper_util::server", &["src/http.rs", "src/http/"]),
-    ("bollard::", &["src/host/docker.rs", "src/host/docker/"]),
+    ("bollard::", &["src/host/engine/"]),
     ("zbus::", &["src/host/systemd.rs"]),
     ("rusqlite::", &["src/store.rs", "src/store/"]),
     ("process::Command", &["src/host/program/exec.rs"]),

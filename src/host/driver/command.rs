@@ -10,12 +10,13 @@ use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Condition, Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Commands, ProjectSpec, Target};
-use crate::host::docker::Engine;
+use crate::host::engine::client::Engine;
+use crate::host::engine::pins;
 use crate::host::finding::Finding;
 use crate::host::program::own::{Context, check, run, told};
 use crate::host::program::runs::Runs;
 use crate::host::watch::{Look, Subject, Watch};
-use crate::host::{HostError, Narrator, pins};
+use crate::host::{HostError, Narrator};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 

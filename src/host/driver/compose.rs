@@ -15,15 +15,16 @@ use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::apply::{Apply, withdraw};
 use crate::host::compose::{ComposeCommand, Model};
 use crate::host::containers::Containers;
-use crate::host::credentials::Vault;
-use crate::host::docker::Engine;
+use crate::host::engine::client::Engine;
+use crate::host::engine::credentials::Vault;
+use crate::host::engine::pins;
 use crate::host::finding::Finding;
 use crate::host::program::runs::Runs;
 use crate::host::select::{candidates, place, select, uses};
 use crate::host::watch::Watch;
 use crate::host::{
-    HostError, Narrator, dependencies, ghosts, impostors, leftovers, pins, ports, resources, restart, snapshot,
-    surroundings, survey,
+    HostError, Narrator, dependencies, ghosts, impostors, leftovers, ports, resources, restart, snapshot, surroundings,
+    survey,
 };
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName, Repository};

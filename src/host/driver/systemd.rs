@@ -10,12 +10,13 @@ use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
-use crate::host::docker::Engine;
+use crate::host::engine::client::Engine;
+use crate::host::engine::pins;
 use crate::host::finding::Finding;
 use crate::host::systemd::{Bus, Verb};
 use crate::host::units::{Units, evidence, misnamed};
 use crate::host::watch::Watch;
-use crate::host::{HostError, Narrator, pins, quadlet};
+use crate::host::{HostError, Narrator, quadlet};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
-use super::finding::Finding;
+use crate::host::finding::Finding;
 use crate::host::program::exec::{ExecError, Output, Run};
 use crate::model::one_line;
 
@@ -19,8 +20,9 @@ use crate::model::one_line;
 const HELPER: Duration = Duration::from_secs(20);
 /// A credential is short; what is longer is none.
 const LONGEST: usize = 64 * 1024;
-/// The user name by which helpers say that the secret is an identity token.
+/// What a helper says of its failure is cut after so many characters.
 const LONGEST_REASON: usize = 500;
+/// The user name by which helpers say that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
 /// A registry's password or token. Never printed.
@@ -88,7 +90,7 @@ impl Password {
     }
 
     /// The text, to be sent to the registry it belongs to.
-    pub(super) fn reveal(&self) -> &str {
+    fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -195,7 +197,7 @@ fn is_of(server: &str, host: &str) -> bool {
 }
 
 /// What a registry is called towards helpers and in credentials.
-pub(super) fn server_address(host: &str) -> &str {
+fn server_address(host: &str) -> &str {
     if host == "docker.io" { HUB } else { host }
 }
 
@@ -280,6 +282,25 @@ fn looks_like_a_token(word: &str) -> bool {
 }
 
 impl Login {
+    /// As the engine takes it. The result prints the secret in clear: it goes straight into a request.
+    pub(super) fn for_registry(&self, host: &str) -> Option<DockerCredentials> {
+        let address = Some(server_address(host).to_owned());
+        match self {
+            Self::Nobody { .. } => None,
+            Self::User { username, password, .. } => Some(DockerCredentials {
+                username: Some(username.clone()),
+                password: Some(password.reveal().to_owned()),
+                serveraddress: address,
+                ..DockerCredentials::default()
+            }),
+            Self::Token { token, .. } => Some(DockerCredentials {
+                identitytoken: Some(token.reveal().to_owned()),
+                serveraddress: address,
+                ..DockerCredentials::default()
+            }),
+        }
+    }
+
     fn nobody(trouble: String) -> Self {
         Self::Nobody { trouble: Some(trouble) }
     }

@@ -12,11 +12,11 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
-use super::Engine;
+use super::client::Engine;
+use super::container::{ContainerFacts, Health, RestartPolicy, State};
 use super::raw::percent_encoded;
 use super::refusal::Refusal;
 use crate::host::HostError;
-use crate::host::container::{ContainerFacts, Health, RestartPolicy, State};
 use crate::model::{Timestamp, one_line};
 
 /// What the labels begin with that Compose writes on its containers.

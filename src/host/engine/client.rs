@@ -1,17 +1,5 @@
-//! Speaks to the engine: connects when first asked, agrees on an API version, and sorts what goes wrong.
+//! Speaks to the engine: connects when first asked, and agrees on an API version.
 
-mod containers;
-mod images;
-mod keep;
-mod progress;
-mod pull;
-mod raw;
-mod refusal;
-mod registry;
-mod resources;
-mod version;
-
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,21 +9,16 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use tokio::time::{sleep, timeout};
 
-use self::refusal::Refusal;
-use super::HostError;
 use super::record::ImageRecord;
+use super::refusal::{Refusal, is_about_an_image_that_comes_or_goes};
+use super::version::EngineVersion;
+use crate::host::HostError;
 use crate::model::Clock;
 
-pub(crate) use containers::Stranger;
-pub(crate) use images::ImageFacts;
-pub(crate) use refusal::is_about_an_image_that_comes_or_goes;
-pub(crate) use resources::{Network, Publisher};
-pub use version::EngineVersion;
-
 /// How long the engine may take for an answer from its own memory or disk.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take for what needs the disk or a registry: bollard waits this long for the head of an answer.
-const LONG_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often something is asked again that has nothing wrong in itself, and after how long where others are the reason.
 const RETRIES: u32 = 5;
@@ -45,18 +28,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// updated or gone.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    address: String,
+    pub(super) address: String,
     link: Mutex<Option<Link>>,
-    clock: Clock,
-    record: Arc<dyn ImageRecord>,
+    pub(super) clock: Clock,
+    pub(super) record: Arc<dyn ImageRecord>,
 }
 
 #[derive(Debug, Clone)]
-struct Link {
-    docker: Docker,
+pub(super) struct Link {
+    pub(super) docker: Docker,
     version: EngineVersion,
     /// What paths begin with: the agreed version.
-    prefix: String,
+    pub(super) prefix: String,
 }
 
 impl Engine {
@@ -76,23 +59,13 @@ impl Engine {
         Ok(self.link().await.map_err(|refusal| refusal.during("ask the engine for its version"))?.version)
     }
 
-    /// Where the engine keeps its images on its own host.
-    pub(crate) async fn data_root(&self) -> Option<PathBuf> {
-        #[derive(serde::Deserialize)]
-        struct Info {
-            #[serde(rename = "DockerRootDir")]
-            root: PathBuf,
-        }
-        self.get::<Info>("/info").await.ok().map(|info| info.root)
-    }
-
     /// As [`Engine::version`], but from memory where it was asked before.
-    async fn known_version(&self) -> Result<EngineVersion, HostError> {
+    pub(super) async fn known_version(&self) -> Result<EngineVersion, HostError> {
         Ok(self.link().await.map_err(|refusal| refusal.during("ask the engine for its version"))?.version)
     }
 
     /// Asks one thing that is answered from the engine's own memory or disk.
-    async fn ask<T, F>(&self, request: impl Fn(Docker) -> F + Send + Sync) -> Result<T, Refusal>
+    pub(super) async fn ask<T, F>(&self, request: impl Fn(Docker) -> F + Send + Sync) -> Result<T, Refusal>
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
@@ -100,7 +73,7 @@ impl Engine {
     }
 
     /// Asks one thing, and waits so long for the answer.
-    async fn ask_patiently<T, F>(
+    pub(super) async fn ask_patiently<T, F>(
         &self,
         patience: Duration,
         request: impl Fn(Docker) -> F + Send + Sync,
@@ -135,11 +108,11 @@ impl Engine {
         }
     }
 
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn link(&self) -> Result<Link, Refusal> {
+    pub(super) async fn link(&self) -> Result<Link, Refusal> {
         let known = self.link.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(link) = known {
             return Ok(link);
@@ -215,8 +188,8 @@ mod tests {
 
     use super::*;
     use crate::deploy::plan::Source;
+    use crate::host::engine::record::Memory;
     use crate::host::ghosts;
-    use crate::host::record::Memory;
     use crate::model::{Digest, ImageReference};
 
     fn record() -> Arc<Memory> {

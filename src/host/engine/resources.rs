@@ -6,11 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Engine;
+use super::client::Engine;
 use super::containers::{PROJECT, SERVICE};
 use super::raw::percent_encoded;
 use crate::host::HostError;
-use crate::host::ports::Binding;
 
 /// A network as a list shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -39,6 +38,15 @@ pub(crate) struct Publisher {
     pub(crate) on_host_network: bool,
 }
 
+/// A port in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding {
+    /// Unspecified for all addresses.
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) tcp: bool,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct ListedPublisher {
@@ -62,6 +70,14 @@ struct ListedPort {
     public_port: Option<u16>,
     #[serde(rename = "Type")]
     protocol: String,
+}
+
+impl Binding {
+    /// Whether two programs cannot both have theirs.
+    pub(crate) fn collides(&self, other: &Self) -> bool {
+        let anywhere = self.address.is_unspecified() || other.address.is_unspecified();
+        self.tcp == other.tcp && self.port == other.port && (anywhere || self.address == other.address)
+    }
 }
 
 impl ListedPort {

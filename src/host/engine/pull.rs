@@ -6,10 +6,10 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::Engine;
+use super::client::Engine;
+use super::credentials::Login;
 use super::progress::Progress;
 use super::refusal::Refusal;
-use crate::host::credentials::Login;
 use crate::host::{HostError, Narrator};
 use crate::model::{Digest, ImageReference, PinnedImage, Repository};
 

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::client::{Engine, PATIENCE};
 use super::refusal::Refusal;
-use super::{Engine, PATIENCE};
 use crate::host::error::innermost;
 
 /// No answer about containers is larger.

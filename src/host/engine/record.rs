@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
-use super::HostError;
+use crate::host::HostError;
 use crate::model::{Digest, Repository};
 
 /// Which image of this host a registry's digest is. Written when the engine itself says so.

@@ -13,10 +13,10 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptions, ListImagesOptions};
 
+use super::client::{Engine, LONG_PATIENCE};
 use super::containers::{COMPOSE, Listed, with_algorithm};
 use super::images::ImageFacts;
 use super::refusal::Refusal;
-use super::{Engine, LONG_PATIENCE};
 use crate::deploy::plan::Source;
 use crate::host::{HostError, Narrator};
 use crate::model::{Digest, ImageReference, PinnedImage, ProjectName, Repository};

@@ -1,12 +1,13 @@
 //! Images on this host: what they are, what they are called, and letting go of them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{RemoveImageOptions, TagImageOptions};
 
-use super::Engine;
+use super::client::Engine;
 use super::refusal::Refusal;
 use crate::deploy::plan::Source;
 use crate::host::HostError;
@@ -65,6 +66,16 @@ fn parse_digest(text: &str) -> Option<(Repository, Digest)> {
 }
 
 impl Engine {
+    /// Where the engine keeps its images on its own host.
+    pub(crate) async fn data_root(&self) -> Option<PathBuf> {
+        #[derive(serde::Deserialize)]
+        struct Info {
+            #[serde(rename = "DockerRootDir")]
+            root: PathBuf,
+        }
+        self.get::<Info>("/info").await.ok().map(|info| info.root)
+    }
+
     /// The image that `name` (a reference or an id) means on this host.
     pub(crate) async fn image(&self, name: &str) -> Result<Option<ImageFacts>, HostError> {
         let answer = match self.ask(|docker| async move { docker.inspect_image(name).await }).await {

@@ -1,8 +1,8 @@
 //! What references mean on this host: a local tag that compose files, units and programs look images up by.
 
-use super::HostError;
-use super::docker::Engine;
+use super::client::Engine;
 use crate::deploy::plan::{Expected, Source};
+use crate::host::HostError;
 use crate::model::{ImageReference, LocalImage};
 
 /// What `reference` means now.
