@@ -4,7 +4,6 @@
 
 pub mod finding;
 pub mod machine;
-pub mod polkit;
 
 mod apply;
 mod compose;
@@ -21,7 +20,6 @@ mod leftovers;
 mod lifecycle;
 mod narrator;
 mod ports;
-mod probe;
 mod program;
 mod quadlet;
 mod resources;
@@ -32,7 +30,6 @@ mod surroundings;
 mod survey;
 mod systemd;
 mod units;
-mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,6 +47,7 @@ use crate::model::{ImageReference, PinnedImage, Repository};
 pub use engine::{EngineVersion, credentials, record};
 pub use error::HostError;
 pub use narrator::{Narrator, Remark};
+pub use systemd::polkit;
 
 /// A machine that runs projects.
 ///

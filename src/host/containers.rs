@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::HostError;
 use super::engine::client::Engine;
 use super::engine::container::ContainerFacts;
-use super::health::{Verdict, fingerprint, judge};
-use super::watch::{LOG_LINES, Look, Subject, WITNESSES};
+use super::health::judge::{fingerprint, judge};
+use super::health::verdict::Verdict;
+use super::health::watch::{LOG_LINES, Look, Subject, WITNESSES};
 use crate::deploy::event::Evidence;
 use crate::deploy::plan::{Expected, Source};
 

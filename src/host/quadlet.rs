@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::HostError;
-use super::systemd::{Confinement, OUR_SERVICE};
+use super::systemd::bus::{Confinement, OUR_SERVICE};
 use crate::deploy::plan::Source;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 

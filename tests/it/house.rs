@@ -31,7 +31,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("axum::", &["src/http.rs", "src/http/"]),
     ("hyper_util::server", &["src/http.rs", "src/http/"]),
     ("bollard::", &["src/host/engine/"]),
-    ("zbus::", &["src/host/systemd.rs"]),
+    ("zbus::", &["src/host/systemd/bus.rs"]),
     ("rusqlite::", &["src/store.rs", "src/store/"]),
     ("process::Command", &["src/host/program/exec.rs"]),
     ("tokio::signal", &["src/daemon.rs", "src/daemon/", "src/service_manager.rs", "src/cli/"]),

@@ -19,9 +19,9 @@ use crate::host::engine::client::Engine;
 use crate::host::engine::credentials::Vault;
 use crate::host::engine::pins;
 use crate::host::finding::Finding;
+use crate::host::health::watch::Watch;
 use crate::host::program::runs::Runs;
 use crate::host::select::{candidates, place, select, uses};
-use crate::host::watch::Watch;
 use crate::host::{
     HostError, Narrator, dependencies, ghosts, impostors, leftovers, ports, resources, restart, snapshot, surroundings,
     survey,

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 
-use super::finding::Finding;
-use super::systemd::{Bus, Verb};
+use super::bus::{Bus, Verb};
 use crate::deploy::spec::{ProjectSpec, Target};
+use crate::host::finding::Finding;
 use crate::model::UnitName;
 
 /// Where the rule belongs.
 const FILE: &str = "/etc/polkit-1/rules.d/50-windlass.rules";
 
 /// JavaScript in which `$user`, `$units` and `$mayReload` are still to be filled in.
-const TEMPLATE: &str = include_str!("../../systemd/polkit.rules");
+const TEMPLATE: &str = include_str!("../../../systemd/polkit.rules");
 
 /// The rule for `user` and the units of all `projects`; nothing when they have none.
 pub fn rule<'a>(user: &str, projects: impl IntoIterator<Item = &'a ProjectSpec>) -> Option<String> {

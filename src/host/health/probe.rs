@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::error::innermost;
-use super::program::exec::Run;
 use crate::deploy::spec::Probe;
+use crate::host::error::innermost;
+use crate::host::program::exec::Run;
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(5);

@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
-use super::health::{Mark, Steadiness, interval};
-use super::{HostError, probe};
+use super::probe;
+use super::steadiness::{Mark, Steadiness, interval};
 use crate::deploy::event::Evidence;
 use crate::deploy::spec::{Health, Probe};
+use crate::host::HostError;
 
 /// How many lines of a log are evidence.
 pub(crate) const LOG_LINES: usize = 50;
