@@ -5,31 +5,14 @@
 pub mod finding;
 pub mod machine;
 
-mod apply;
-mod compose;
-mod containers;
-mod dependencies;
-mod driver;
 mod engine;
 mod error;
-mod ghosts;
 mod health;
-mod hints;
-mod impostors;
-mod leftovers;
 mod lifecycle;
 mod narrator;
-mod ports;
 mod program;
-mod quadlet;
-mod resources;
-mod restart;
-mod select;
-mod snapshot;
-mod surroundings;
-mod survey;
 mod systemd;
-mod units;
+mod target;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ pub(super) mod container;
 pub(super) mod containers;
 pub mod credentials;
 pub(super) mod images;
+pub(super) mod labels;
 pub(super) mod pins;
 pub mod record;
 pub(super) mod refusal;

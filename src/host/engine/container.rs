@@ -152,11 +152,6 @@ impl ContainerFacts {
     }
 }
 
-/// The container that stands for a service: the newest.
-pub(crate) fn representative<'a>(containers: &'a [ContainerFacts], service: &str) -> Option<&'a ContainerFacts> {
-    containers.iter().filter(|container| container.service == service).max_by_key(|container| &container.created)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -208,14 +203,5 @@ pub(crate) mod tests {
         ] {
             assert_eq!((container.state_words().as_str(), container.works()), (words, works));
         }
-    }
-
-    #[test]
-    fn the_newest_container_stands_for_its_service() {
-        let old = container("api");
-        let new = ContainerFacts { id: "new".to_owned(), created: "2026-11-20T11:00:00Z".to_owned(), ..old.clone() };
-        let containers = [new, old, container("web")];
-        assert_eq!(representative(&containers, "api").map(|container| container.id.as_str()), Some("new"));
-        assert!(representative(&containers, "db").is_none());
     }
 }

@@ -1,6 +1,6 @@
-//! Containers of a Compose project, as the engine describes them, and their logs.
+//! Containers, as the engine lists and describes them, and their logs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -14,22 +14,11 @@ use tokio::time::timeout;
 
 use super::client::Engine;
 use super::container::{ContainerFacts, Health, RestartPolicy, State};
+use super::labels::{CONFIG_HASH, NUMBER, SERVICE};
 use super::raw::percent_encoded;
 use super::refusal::Refusal;
 use crate::host::HostError;
 use crate::model::{Timestamp, one_line};
-
-/// What the labels begin with that Compose writes on its containers.
-pub(super) const COMPOSE: &str = "com.docker.compose.";
-pub(super) const PROJECT: &str = "com.docker.compose.project";
-pub(super) const SERVICE: &str = "com.docker.compose.service";
-const NUMBER: &str = "com.docker.compose.container-number";
-const WORKING_DIRECTORY: &str = "com.docker.compose.project.working_dir";
-const CONFIG_HASH: &str = "com.docker.compose.config-hash";
-/// The id of the image that it made the container from.
-const IMAGE: &str = "com.docker.compose.image";
-/// Set by Compose on every container; `True` on those of `docker compose run`.
-const NO_ONE_OFF: &str = "com.docker.compose.oneoff=False";
 
 /// How long logs are read: they help, but nobody waits for them.
 const LOGS: Duration = Duration::from_secs(5);
@@ -39,110 +28,19 @@ const LONGEST_LINE: usize = 1000;
 const REMOVAL: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// The containers of all services of the Compose project, one-off ones left out.
-    pub(crate) async fn containers(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
-        let listed = self.list_services(project).await?;
-        self.look_at(listed.iter()).await
-    }
-
-    /// The containers of these services of the Compose project, one-off ones left out.
-    pub(crate) async fn containers_of(
-        &self,
-        project: &str,
-        services: &[String],
-    ) -> Result<Vec<ContainerFacts>, HostError> {
-        let listed = self.list_services(project).await?;
-        let is_wanted = |container: &&Listed| {
-            let service = container.labels.get(SERVICE);
-            service.is_some_and(|service| services.contains(service))
-        };
-        self.look_at(listed.iter().filter(is_wanted)).await
-    }
-
-    async fn list_services(&self, project: &str) -> Result<Vec<Listed>, HostError> {
-        Ok(self.list_compose(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await?.0)
-    }
-
-    /// Containers that Compose takes for the project's, although their images alone say so.
-    pub(crate) async fn impostors(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
-        let (_, impostors) = self.list_compose(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await?;
-        self.look_at(impostors.iter()).await
-    }
-
-    /// The ids of containers that are listed as the Compose project's, and do not exist.
-    pub(crate) async fn ghosts(&self, project: &str) -> Result<Vec<String>, HostError> {
-        let listed = self.list(&[("label", &[format!("{PROJECT}={project}")])]).await?;
-        let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
-        let absent = looked_at.into_iter().zip(listed).filter(|(found, _)| found.is_none());
-        Ok(absent.map(|(_, container)| container.id).collect())
-    }
-
-    /// Each Compose project that has containers, with the directory that they are from. As their labels say it, which is
-    /// a hint.
-    pub(crate) async fn compose_directories(&self) -> Result<BTreeSet<(String, String)>, HostError> {
-        let (listed, _) = self.list_compose(vec![WORKING_DIRECTORY.to_owned(), NO_ONE_OFF.to_owned()]).await?;
-        let of_one = |mut one: Listed| Some((one.labels.remove(PROJECT)?, one.labels.remove(WORKING_DIRECTORY)?));
-        Ok(listed.into_iter().filter_map(of_one).collect())
-    }
-
-    /// The containers that run and are not of the Compose project, as far as their labels say so.
-    pub(crate) async fn strangers(&self, project: &str) -> Result<Vec<Stranger>, HostError> {
-        let mut listed = self.list(&[]).await?;
-        listed.retain(|container| container.labels.get(PROJECT).is_none_or(|its| its != project));
-        let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
-        let strangers = looked_at.into_iter().zip(listed).filter_map(|(facts, mut container)| {
-            let facts = facts.filter(|facts| facts.state == State::Running)?;
-            Some(Stranger { container: facts, project: container.labels.remove(PROJECT) })
-        });
-        Ok(strangers.collect())
-    }
-
-    /// The names of the Compose projects that have containers from `directory`.
-    pub(crate) async fn projects_of(&self, directory: &str) -> Result<Vec<String>, HostError> {
-        let labels = vec![format!("{WORKING_DIRECTORY}={directory}"), NO_ONE_OFF.to_owned()];
-        let mut projects: Vec<String> = self
-            .list_compose(labels)
-            .await?
-            .0
-            .into_iter()
-            .filter_map(|mut container| container.labels.remove(PROJECT))
-            .collect();
-        projects.sort();
-        projects.dedup();
-        Ok(projects)
-    }
-
-    /// The containers with these labels: those that Compose made, and those whose images alone have such labels.
-    async fn list_compose(&self, labels: Vec<String>) -> Result<(Vec<Listed>, Vec<Listed>), HostError> {
-        let listed = self.list(&[("label", &labels)]).await?;
-        let made_by_compose = try_join_all(listed.iter().map(|container| self.is_made_by_compose(container))).await?;
-        let (made, others): (Vec<_>, Vec<_>) = listed.into_iter().zip(made_by_compose).partition(|(_, made)| *made);
-        let containers = |listed: Vec<(Listed, bool)>| listed.into_iter().map(|(container, _)| container).collect();
-        Ok((containers(made), containers(others)))
-    }
-
-    /// Whether Compose wrote the labels. A container inherits those of its image, which anybody may have written.
-    async fn is_made_by_compose(&self, container: &Listed) -> Result<bool, HostError> {
-        let image_id = with_algorithm(container.image_id.clone());
-        // No image can contain its own id.
-        if container.labels.get(IMAGE) == Some(&image_id) {
-            return Ok(true);
-        }
-        let Some(image) = self.image(&image_id).await? else { return Ok(false) };
-        let is_its_own =
-            |(name, value): (&String, &String)| name.starts_with(COMPOSE) && image.labels.get(name) != Some(value);
-        Ok(container.labels.iter().any(is_its_own))
-    }
-
     /// All containers that pass these filters.
-    pub(super) async fn list(&self, filters: &[(&str, &[String])]) -> Result<Vec<Listed>, HostError> {
+    pub(in crate::host) async fn list(&self, filters: &[(&str, &[String])]) -> Result<Vec<Listed>, HostError> {
         let filters: HashMap<_, _> = filters.iter().copied().collect();
         let filters = serde_json::json!(filters).to_string();
         let answer = self.get(&format!("/containers/json?all=true&filters={}", percent_encoded(&filters))).await;
         answer.map_err(|refusal| refusal.during("list the containers"))
     }
 
-    async fn look_at(&self, listed: impl Iterator<Item = &Listed>) -> Result<Vec<ContainerFacts>, HostError> {
+    /// Describes each container of a list.
+    pub(in crate::host) async fn look_at(
+        &self,
+        listed: impl Iterator<Item = &Listed>,
+    ) -> Result<Vec<ContainerFacts>, HostError> {
         let looked_at = try_join_all(listed.map(|container| self.container(&container.id))).await?;
         // One that was removed in the meantime is none.
         Ok(looked_at.into_iter().flatten().collect())
@@ -267,25 +165,17 @@ impl Engine {
     }
 }
 
-/// A container of somebody else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stranger {
-    pub(crate) container: ContainerFacts,
-    /// Of Compose, where a label names one.
-    pub(crate) project: Option<String>,
-}
-
 /// A container as a list shows it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(super) struct Listed {
-    pub(super) id: String,
+pub(in crate::host) struct Listed {
+    pub(in crate::host) id: String,
     #[serde(rename = "ImageID")]
-    pub(super) image_id: String,
-    pub(super) names: Vec<String>,
-    pub(super) state: String,
+    pub(in crate::host) image_id: String,
+    pub(in crate::host) names: Vec<String>,
+    pub(in crate::host) state: String,
     #[serde(deserialize_with = "or_none")]
-    labels: HashMap<String, String>,
+    pub(in crate::host) labels: HashMap<String, String>,
 }
 
 /// What an engine may write as `null`.
@@ -405,7 +295,7 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
 }
 
 /// An image's id. Podman leaves the algorithm out in places.
-pub(super) fn with_algorithm(id: String) -> String {
+pub(in crate::host) fn with_algorithm(id: String) -> String {
     if id.is_empty() || id.contains(':') { id } else { format!("sha256:{id}") }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct ImageFacts {
     /// Paths for which a container of it gets a volume.
     pub(crate) volumes: Vec<String>,
     /// What its author wrote on it: every container of it inherits these.
-    pub(super) labels: HashMap<String, String>,
+    pub(in crate::host) labels: HashMap<String, String>,
 }
 
 impl ImageFacts {

@@ -14,8 +14,9 @@ use bollard::models::{
 use bollard::query_parameters::{CreateContainerOptions, ListImagesOptions};
 
 use super::client::{Engine, LONG_PATIENCE};
-use super::containers::{COMPOSE, Listed, with_algorithm};
+use super::containers::{Listed, with_algorithm};
 use super::images::ImageFacts;
+use super::labels::COMPOSE;
 use super::refusal::Refusal;
 use crate::deploy::plan::Source;
 use crate::host::{HostError, Narrator};

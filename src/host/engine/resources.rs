@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::client::Engine;
-use super::containers::{PROJECT, SERVICE};
+use super::labels::{PROJECT, SERVICE};
 use super::raw::percent_encoded;
 use crate::host::HostError;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::HostError;
-use super::engine::client::Engine;
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
 
 /// What is being removed is listed for a moment longer.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -28,4 +28,25 @@ fn complaint(id: &str, project: &str) -> String {
         "the engine lists the container {id} of the Compose project {project} and does not have it, and Compose fails over \
          it: restart the engine (systemctl restart docker)"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::engine::client::tests::Replaceable;
+
+    #[tokio::test]
+    async fn a_container_that_is_listed_and_does_not_exist_is_named_with_the_fix() {
+        let (replaceable, engine) = Replaceable::begin().await;
+        let work = async {
+            assert!(find(&engine, "shop").await.unwrap().is_empty());
+            replaceable.is_haunted.set(true);
+            let found = find(&engine, "shop").await.unwrap();
+            assert!(found[0].contains("e78ad49f4fcc of") && found[0].contains("restart the engine"), "{found:?}");
+        };
+        tokio::select! {
+            () = replaceable.serve() => {}
+            () = work => {}
+        }
+    }
 }

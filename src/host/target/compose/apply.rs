@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::compose::{ComposeCommand, Model, ModelService};
+use super::command::ComposeCommand;
 use super::dependencies::{Needed, Readiness, are_as_the_files_say, missing, needed_by, one_shots_first, readiness};
-use super::engine::client::Engine;
-use super::engine::container::{ContainerFacts, State};
-use super::engine::credentials::Vault;
-use super::engine::pins;
-use super::health::watch::{LOG_LINES, WITNESSES};
+use super::ghosts;
 use super::leftovers;
-use super::program::runs::Runs;
-use super::{HostError, Narrator, ghosts};
+use super::model::{Model, ModelService};
 use crate::deploy::event::Evidence;
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::{ContainerFacts, State};
+use crate::host::engine::credentials::Vault;
+use crate::host::engine::pins;
+use crate::host::health::watch::{LOG_LINES, WITNESSES};
+use crate::host::program::runs::Runs;
+use crate::host::{HostError, Narrator};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName};
 
@@ -403,8 +405,8 @@ pub(crate) async fn withdraw(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::compose::tests::model;
     use crate::host::engine::container::tests::container;
+    use crate::host::target::compose::model::tests::model;
 
     #[test]
     fn who_lives_with_a_service_and_stays_behind_is_known() {

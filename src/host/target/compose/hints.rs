@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::compose::{Model, ModelService};
+use super::model::{Model, ModelService};
 use super::select::candidates;
 use crate::deploy::spec::{Compose, Health, ProjectSpec};
 use crate::model::{ImageReference, Repository};
@@ -101,7 +101,7 @@ fn left_out(model: &Model, moved: &[(String, ImageReference)]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::deploy::spec::tests::{compose_of_shop, shop};
-    use crate::host::compose::tests::model;
+    use crate::host::target::compose::model::tests::model;
 
     /// The hints about a service `api` that also says `more`.
     fn hints(more: &str) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! What in compose files stands in the way of a deployment.
 
-use super::compose::Model;
-use super::finding::Finding;
+use super::hints;
+use super::model::Model;
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
-use super::{HostError, hints};
 use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::host::HostError;
+use crate::host::finding::Finding;
 
 /// Why Compose does not understand the files.
 pub(crate) fn config_error(compose: &Compose, error: &HostError) -> String {
@@ -47,8 +48,8 @@ pub(crate) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> 
 mod tests {
     use super::*;
     use crate::deploy::spec::tests::{compose_of_shop, shop};
-    use crate::host::compose::tests::model;
     use crate::host::finding::Severity;
+    use crate::host::target::compose::model::tests::model;
 
     #[test]
     fn what_in_the_files_stands_in_the_way_is_found() {

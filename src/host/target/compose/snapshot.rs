@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{try_join, try_join_all};
 
-use super::HostError;
-use super::compose::Model;
-use super::engine::client::Engine;
-use super::engine::container::{ContainerFacts, representative};
-use super::engine::images::ImageFacts;
-use super::engine::pins;
 use super::leftovers::without_successors;
+use super::model::Model;
+use super::project_containers::representative;
 use super::select::Selected;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::ContainerFacts;
+use crate::host::engine::images::ImageFacts;
+use crate::host::engine::pins;
 use crate::model::{Digest, LocalImage};
 
 /// The selected services as they are.

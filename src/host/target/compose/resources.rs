@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::HostError;
-use super::compose::{Model, Resource};
-use super::engine::client::Engine;
-use super::engine::resources::Network;
+use super::model::{Model, Resource};
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
+use crate::host::engine::resources::Network;
 
 /// Why `services`, or what they need, could not be started: a network or volume of somebody else that is not there, or two
 /// networks of one name. Each with the command that puts it right.
@@ -107,7 +107,7 @@ async fn ambiguous(engine: &Engine, name: &str, found: &[&Network]) -> Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::compose::tests::model;
+    use crate::host::target::compose::model::tests::model;
 
     #[test]
     fn what_a_service_needs_is_looked_at_as_well() {

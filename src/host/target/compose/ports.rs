@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use super::HostError;
-use super::compose::{Model, Port};
-use super::engine::client::Engine;
-use super::engine::resources::Binding;
-use super::engine::resources::{Network, Publisher};
+use super::model::{Model, Port};
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
+use crate::host::engine::resources::Binding;
+use crate::host::engine::resources::{Network, Publisher};
 
 /// Who has the ports that `services` publish, one line each. Their own containers give theirs up.
 pub(crate) async fn taken(engine: &Engine, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
@@ -115,7 +115,7 @@ fn listener(line: &str) -> Option<Binding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::compose::tests::model;
+    use crate::host::target::compose::model::tests::model;
 
     fn binding(address: &str, port: u16) -> Binding {
         Binding { address: address.parse().unwrap(), port, tcp: true }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::Driver;
+use super::quadlet;
+use super::units::{Units, misnamed};
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
@@ -16,8 +17,8 @@ use crate::host::finding::Finding;
 use crate::host::health::watch::Watch;
 use crate::host::systemd::bus::{Bus, Verb};
 use crate::host::systemd::journal::evidence;
-use crate::host::units::{Units, misnamed};
-use crate::host::{HostError, Narrator, quadlet};
+use crate::host::target::driver::Driver;
+use crate::host::{HostError, Narrator};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 

@@ -1,19 +1,15 @@
-//! How each kind of target is driven: the compose project, the units, or the project's own program.
-
-pub(crate) mod command;
-pub(crate) mod compose;
-pub(crate) mod systemd;
+//! What every kind of target can do: the trait [`Driver`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::finding::Finding;
-use super::{HostError, Narrator};
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::host::finding::Finding;
+use crate::host::{HostError, Narrator};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 

@@ -1,9 +1,9 @@
 //! Containers that Compose would take for a project's own although it did not make them: a container inherits the labels
 //! of its image.
 
-use super::HostError;
-use super::engine::client::Engine;
-use super::engine::container::ContainerFacts;
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::ContainerFacts;
 
 /// What is wrong with each of them, and the fix: Compose would stop or remove them, or let them stand for a service.
 pub(crate) async fn find(engine: &Engine, project: &str) -> Result<Vec<String>, HostError> {

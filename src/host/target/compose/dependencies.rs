@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compose::{Condition, Model, ModelService};
-use super::engine::container::{ContainerFacts, Health, State, representative};
+use super::model::{Condition, Model, ModelService};
+use super::project_containers::representative;
+use crate::host::engine::container::{ContainerFacts, Health, State};
 
 /// A service that must come up first, and what others wait for in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,8 +183,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::host::compose::tests::model;
     use crate::host::engine::container::tests::container;
+    use crate::host::target::compose::model::tests::model;
 
     const FILES: &str = r#"{"name":"shop","services":{
         "web":{"depends_on":{"api":{"condition":"service_started"},"cache":{"condition":"service_started"}}},

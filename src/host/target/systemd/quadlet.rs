@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::HostError;
-use super::systemd::bus::{Confinement, OUR_SERVICE};
 use crate::deploy::plan::Source;
+use crate::host::HostError;
+use crate::host::systemd::bus::{Confinement, OUR_SERVICE};
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 
 /// Where an administrator's files for Quadlet are.

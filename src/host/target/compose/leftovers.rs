@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::compose::{Model, ModelService};
-use super::engine::client::Engine;
-use super::engine::container::{ContainerFacts, State};
-use super::{HostError, Narrator};
+use super::model::{Model, ModelService};
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::{ContainerFacts, State};
+use crate::host::{HostError, Narrator};
 
 /// How long another Compose, such as an operator's own, gets to finish a replacement.
 const OTHERS: Duration = Duration::from_secs(1);
@@ -135,8 +135,8 @@ pub(crate) async fn clear(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::compose::tests::model;
     use crate::host::engine::container::tests::container;
+    use crate::host::target::compose::model::tests::model;
 
     fn named(id: &str, name: &str, state: State) -> ContainerFacts {
         ContainerFacts { id: id.to_owned(), name: name.to_owned(), state, ..container("web") }

@@ -1,6 +1,6 @@
 //! Which services of a compose project a release moves: pure, from what Compose makes of its files.
 
-use super::compose::Model;
+use super::model::Model;
 use crate::deploy::sharing::Uses;
 use crate::deploy::spec::Compose;
 use crate::model::{ImageReference, Repository};
@@ -101,7 +101,7 @@ pub(crate) fn unused(model: &Model, spec: &Compose, repository: &Repository) -> 
 mod tests {
     use super::*;
     use crate::deploy::spec::tests::compose_of_shop as spec;
-    use crate::host::compose::tests::model;
+    use crate::host::target::compose::model::tests::model;
 
     fn repositories(names: &[&str]) -> Vec<Repository> {
         names.iter().map(|name| name.parse().unwrap()).collect()

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::HostError;
-use super::engine::client::Engine;
-use super::engine::containers::Stranger;
+use super::project_containers::Stranger;
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
 use crate::model::ImageReference;
 
 /// That the project's own containers are found under another name of the Compose project, and what to set, if so. Only

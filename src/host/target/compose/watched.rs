@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::HostError;
-use super::engine::client::Engine;
-use super::engine::container::ContainerFacts;
-use super::health::judge::{fingerprint, judge};
-use super::health::verdict::Verdict;
-use super::health::watch::{LOG_LINES, Look, Subject, WITNESSES};
 use crate::deploy::event::Evidence;
 use crate::deploy::plan::{Expected, Source};
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::ContainerFacts;
+use crate::host::health::judge::{fingerprint, judge};
+use crate::host::health::verdict::Verdict;
+use crate::host::health::watch::{LOG_LINES, Look, Subject, WITNESSES};
 
 /// How long another Compose may take to start what it has made, once the old container has stopped.
 const OTHERS: Duration = Duration::from_secs(3);

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use super::HostError;
-use super::health::verdict::Verdict;
-use super::health::watch::{Look, Subject};
-use super::systemd::bus::Bus;
-use super::systemd::facts::UnitFacts;
-use super::systemd::journal::evidence;
 use crate::deploy::event::Evidence;
+use crate::host::HostError;
+use crate::host::health::verdict::Verdict;
+use crate::host::health::watch::{Look, Subject};
+use crate::host::systemd::bus::Bus;
+use crate::host::systemd::facts::UnitFacts;
+use crate::host::systemd::journal::evidence;
 use crate::model::{ImageReference, UnitName};
 
 /// The first of `words` that names the repository of one of `references` by another tag or digest, where nothing names

@@ -1,45 +1,34 @@
 //! Drives a compose project.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
 
-use super::Driver;
+use super::apply::{Apply, withdraw};
+use super::command::ComposeCommand;
+use super::memory::Memory;
+use super::model::Model;
+use super::select::{candidates, place, select, uses};
+use super::watched::Containers;
+use super::{dependencies, ghosts, impostors, leftovers, ports, resources, restart, snapshot, surroundings, survey};
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
-use crate::host::apply::{Apply, withdraw};
-use crate::host::compose::{ComposeCommand, Model};
-use crate::host::containers::Containers;
 use crate::host::engine::client::Engine;
 use crate::host::engine::credentials::Vault;
 use crate::host::engine::pins;
 use crate::host::finding::Finding;
 use crate::host::health::watch::Watch;
 use crate::host::program::runs::Runs;
-use crate::host::select::{candidates, place, select, uses};
-use crate::host::{
-    HostError, Narrator, dependencies, ghosts, impostors, leftovers, ports, resources, restart, snapshot, surroundings,
-    survey,
-};
+use crate::host::target::driver::Driver;
+use crate::host::{HostError, Narrator};
 use crate::lanes::Lease;
-use crate::model::{ImageReference, ProjectName, Repository};
+use crate::model::{ImageReference, Repository};
 
-/// How many times `docker compose config` runs at once.
-const READING: usize = 4;
 /// How often a release is put into service again that somebody else began to replace while it was watched.
 const AGAIN: u32 = 2;
-
-/// What Compose made of each project's files when it was asked last: asking costs a process each time.
-#[derive(Debug)]
-pub(crate) struct Memory {
-    models: Mutex<HashMap<ProjectName, (Compose, Model)>>,
-    reading: Semaphore,
-}
 
 /// One compose project.
 pub(crate) struct ComposeDriver<'a> {
@@ -50,25 +39,6 @@ pub(crate) struct ComposeDriver<'a> {
     pub(crate) command: ComposeCommand<'a>,
     pub(crate) spec: &'a ProjectSpec,
     pub(crate) compose: &'a Compose,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { models: Mutex::default(), reading: Semaphore::new(READING) }
-    }
-}
-
-impl Memory {
-    /// Something of what was made of the files last.
-    fn recall<T>(&self, project: &ProjectName, compose: &Compose, what: impl FnOnce(&Model) -> T) -> Option<T> {
-        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        models.get(project).filter(|(known, _)| known == compose).map(|(_, model)| what(model))
-    }
-
-    fn learn(&self, project: &ProjectName, compose: &Compose, model: &Model) {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        models.insert(project.clone(), (compose.clone(), model.clone()));
-    }
 }
 
 impl ComposeDriver<'_> {

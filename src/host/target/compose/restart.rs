@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::compose::Model;
 use super::dependencies::{Needed, Readiness, readiness};
-use super::engine::client::Engine;
-use super::engine::container::{ContainerFacts, State};
-use super::{HostError, Narrator};
+use super::model::Model;
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::{ContainerFacts, State};
+use crate::host::{HostError, Narrator};
 use crate::model::Timestamp;
 
 /// Between two looks at a service that others wait for.
@@ -85,8 +85,8 @@ async fn is_ready(engine: &Engine, project: &str, needed: &Needed, limit: Durati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::compose::tests::model;
     use crate::host::engine::container::tests::container;
+    use crate::host::target::compose::model::tests::model;
 
     #[test]
     fn who_asks_for_it_and_is_older_is_restarted() {
