@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The engine of this host. Nothing is asked of it before the first call, and every call may find it restarted,
 /// updated or gone.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub(in crate::host) struct Engine {
     pub(super) address: String,
     link: Mutex<Option<Link>>,
     pub(super) clock: Clock,
@@ -44,17 +44,17 @@ pub(super) struct Link {
 
 impl Engine {
     /// The engine at `address`: `unix:///path` or `tcp://host:port`.
-    pub(crate) fn new(address: String, clock: Clock, record: Arc<dyn ImageRecord>) -> Self {
+    pub(in crate::host) fn new(address: String, clock: Clock, record: Arc<dyn ImageRecord>) -> Self {
         Self { address, link: Mutex::new(None), clock, record }
     }
 
     /// As `DOCKER_HOST` says it.
-    pub(crate) fn address(&self) -> &str {
+    pub(in crate::host) fn address(&self) -> &str {
         &self.address
     }
 
     /// Which engine answers.
-    pub(crate) async fn version(&self) -> Result<EngineVersion, HostError> {
+    pub(in crate::host) async fn version(&self) -> Result<EngineVersion, HostError> {
         self.forget();
         Ok(self.link().await.map_err(|refusal| refusal.during("ask the engine for its version"))?.version)
     }

@@ -8,37 +8,37 @@ use crate::model::ImageReference;
 
 /// What the engine says about one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ContainerFacts {
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub(in crate::host) struct ContainerFacts {
+    pub(in crate::host) id: String,
+    pub(in crate::host) name: String,
     /// The Compose service that it belongs to.
-    pub(crate) service: String,
+    pub(in crate::host) service: String,
     /// Its number among the service's containers.
-    pub(crate) number: u32,
+    pub(in crate::host) number: u32,
     /// Seconds since the epoch, or a text that sorts by time: what was made later compares greater.
-    pub(crate) created: String,
+    pub(in crate::host) created: String,
     /// What Compose noted of the configuration that it made it from: how it will see whether it must replace it.
-    pub(crate) config_hash: String,
+    pub(in crate::host) config_hash: String,
     /// The engine's id of the image that it was made from.
-    pub(crate) image_id: String,
+    pub(in crate::host) image_id: String,
     /// The reference that it was made from.
-    pub(crate) image: String,
+    pub(in crate::host) image: String,
     /// How long it gets to stop, where that was said.
-    pub(crate) stop_timeout: Option<Duration>,
-    pub(crate) state: State,
-    pub(crate) exit_code: i64,
-    pub(crate) out_of_memory: bool,
+    pub(in crate::host) stop_timeout: Option<Duration>,
+    pub(in crate::host) state: State,
+    pub(in crate::host) exit_code: i64,
+    pub(in crate::host) out_of_memory: bool,
     /// Why the engine could not start it, if so.
-    pub(crate) error: String,
+    pub(in crate::host) error: String,
     /// How often its restart policy has started it again.
-    pub(crate) restarts: i64,
-    pub(crate) started_at: String,
+    pub(in crate::host) restarts: i64,
+    pub(in crate::host) started_at: String,
     /// How long it has run, if it runs.
-    pub(crate) uptime: Duration,
-    pub(crate) policy: RestartPolicy,
-    pub(crate) health: Option<Health>,
+    pub(in crate::host) uptime: Duration,
+    pub(in crate::host) policy: RestartPolicy,
+    pub(in crate::host) health: Option<Health>,
     /// The last results of its health check.
-    pub(crate) health_log: Vec<String>,
+    pub(in crate::host) health_log: Vec<String>,
 }
 
 /// How long a container gets to stop for which nothing was said.
@@ -48,7 +48,7 @@ const STEADY: Duration = Duration::from_secs(10);
 
 /// What it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(in crate::host) enum State {
     Created,
     Running,
     Paused,
@@ -60,7 +60,7 @@ pub(crate) enum State {
 
 /// What its own health check says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Health {
+pub(in crate::host) enum Health {
     Starting,
     Healthy,
     Unhealthy,
@@ -68,7 +68,7 @@ pub(crate) enum Health {
 
 /// What the engine does when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RestartPolicy {
+pub(in crate::host) enum RestartPolicy {
     No,
     /// So many times when it failed; 0 is for ever.
     OnFailure(i64),
@@ -77,7 +77,7 @@ pub(crate) enum RestartPolicy {
 
 impl ContainerFacts {
     /// Whether it does its work: running, not unhealthy and not about to fall over again, or exited with 0.
-    pub(crate) fn works(&self) -> bool {
+    pub(in crate::host) fn works(&self) -> bool {
         match self.state {
             State::Running => self.health != Some(Health::Unhealthy) && !self.is_shaky(),
             State::Exited => self.exit_code == 0,
@@ -86,7 +86,7 @@ impl ContainerFacts {
     }
 
     /// The same for programs.
-    pub(crate) fn condition(&self) -> Condition {
+    pub(in crate::host) fn condition(&self) -> Condition {
         match self.health {
             _ if !self.works() => Condition::Broken,
             Some(Health::Starting) => Condition::Starting,
@@ -95,22 +95,22 @@ impl ContainerFacts {
     }
 
     /// Whether nobody has tried to start it.
-    pub(crate) fn was_never_started(&self) -> bool {
+    pub(in crate::host) fn was_never_started(&self) -> bool {
         self.state == State::Created && self.error.is_empty()
     }
 
     /// How long the engine waits before it kills this container, once it was asked to stop it.
-    pub(crate) fn grace(&self) -> Duration {
+    pub(in crate::host) fn grace(&self) -> Duration {
         self.stop_timeout.unwrap_or(GRACE)
     }
 
     /// Whether its restart policy has just started it again. How often it did so long ago says nothing.
-    pub(crate) fn is_shaky(&self) -> bool {
+    pub(in crate::host) fn is_shaky(&self) -> bool {
         self.restarts > 0 && (self.state == State::Restarting || self.uptime < STEADY)
     }
 
     /// The state as people say it: `healthy`, `exited (1)`, …
-    pub(crate) fn state_word(&self) -> String {
+    pub(in crate::host) fn state_word(&self) -> String {
         match (self.state, self.health) {
             (State::Running, Some(Health::Healthy)) => "healthy".to_owned(),
             (State::Running, Some(Health::Unhealthy)) => "unhealthy".to_owned(),
@@ -126,7 +126,7 @@ impl ContainerFacts {
     }
 
     /// The state and what explains it.
-    pub(crate) fn state_words(&self) -> String {
+    pub(in crate::host) fn state_words(&self) -> String {
         let mut words = self.state_word();
         if self.restarts > 0 {
             let times = if self.restarts == 1 { "once".to_owned() } else { format!("{} times", self.restarts) };
@@ -142,21 +142,21 @@ impl ContainerFacts {
     }
 
     /// The reference that it was made from, where that is one.
-    pub(crate) fn reference(&self) -> Option<ImageReference> {
+    pub(in crate::host) fn reference(&self) -> Option<ImageReference> {
         ImageReference::parse_familiar(&self.image).ok()
     }
 
     /// What it said last, for the one who has to find out why.
-    pub(crate) fn evidence(&self, log: Vec<String>) -> Evidence {
+    pub(in crate::host) fn evidence(&self, log: Vec<String>) -> Evidence {
         Evidence { container: self.name.clone(), state: self.state_words(), log, health: self.health_log.clone() }
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(in crate::host) mod tests {
     use super::*;
 
-    pub(crate) fn container(service: &str) -> ContainerFacts {
+    pub(in crate::host) fn container(service: &str) -> ContainerFacts {
         ContainerFacts {
             id: format!("{service}-id"),
             name: format!("shop-{service}-1"),

@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// One container, if it exists.
-    pub(crate) async fn container(&self, id: &str) -> Result<Option<ContainerFacts>, HostError> {
+    pub(in crate::host) async fn container(&self, id: &str) -> Result<Option<ContainerFacts>, HostError> {
         match self.get(&format!("/containers/{id}/json")).await {
             Ok(answer) => Ok(Some(facts(answer, self.clock.now()))),
             Err(refusal) if refusal.is_absence() => Ok(None),
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// The last lines that the container wrote, of both streams. Nothing when they cannot be had.
-    pub(crate) async fn log_tail(&self, id: &str, lines: usize) -> Vec<String> {
+    pub(in crate::host) async fn log_tail(&self, id: &str, lines: usize) -> Vec<String> {
         let Ok(link) = self.link().await else { return Vec::new() };
         let options = LogsOptions { stdout: true, stderr: true, tail: lines.to_string(), ..LogsOptions::default() };
         let mut stream = link.docker.logs(id, Some(options));
@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Stops a container, within its grace period, and starts it again.
-    pub(crate) async fn restart_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
+    pub(in crate::host) async fn restart_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
         let id = container.id.as_str();
         let patience = container.grace() + REMOVAL;
         let restart = self.ask_patiently(patience, |docker| async move {
@@ -109,7 +109,7 @@ impl Engine {
     }
 
     /// Stops and removes a container, its named and anonymous volumes left alone.
-    pub(crate) async fn remove_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
+    pub(in crate::host) async fn remove_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
         self.stop_container(container).await?;
         let id = container.id.as_str();
         // Its restart policy may have started it again.
@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// Stops a container, and returns when it has stopped.
-    pub(crate) async fn stop_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
+    pub(in crate::host) async fn stop_container(&self, container: &ContainerFacts) -> Result<(), HostError> {
         let id = container.id.as_str();
         let patience = container.grace() + REMOVAL;
         let stop = self.ask_patiently(patience, |docker| async move {
@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Removes a container that was never started; one that was started in the meantime stays.
-    pub(crate) async fn remove_unstarted(&self, container: &ContainerFacts) -> Result<(), HostError> {
+    pub(in crate::host) async fn remove_unstarted(&self, container: &ContainerFacts) -> Result<(), HostError> {
         let id = container.id.as_str();
         let asked = self.ask_patiently(REMOVAL, |docker| async move {
             docker.remove_container(id, None::<RemoveContainerOptions>).await
@@ -151,7 +151,11 @@ impl Engine {
     }
 
     /// Gives a container another name. Where another container has that name in the meantime, it keeps its own.
-    pub(crate) async fn rename_container(&self, container: &ContainerFacts, name: &str) -> Result<(), HostError> {
+    pub(in crate::host) async fn rename_container(
+        &self,
+        container: &ContainerFacts,
+        name: &str,
+    ) -> Result<(), HostError> {
         let id = container.id.as_str();
         let options = RenameContainerOptions { name: name.to_owned() };
         let asked = self.ask(|docker| {

@@ -40,14 +40,14 @@ pub struct RegistryCredentials {
 
 /// All that is known on this host.
 #[derive(Debug)]
-pub(crate) struct Vault {
+pub(in crate::host) struct Vault {
     configured: RwLock<BTreeMap<String, RegistryCredentials>>,
     docker_config: PathBuf,
 }
 
 /// Who to be to a registry, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Login {
+pub(in crate::host) enum Login {
     /// Nobody: there are no credentials, and what went wrong on the way to them, if anything did.
     Nobody { trouble: Option<String> },
     /// A user with a password.
@@ -103,12 +103,15 @@ impl fmt::Debug for Password {
 
 impl Vault {
     /// `docker_config` is the directory that Docker's own `config.json` is in.
-    pub(crate) const fn new(configured: BTreeMap<String, RegistryCredentials>, docker_config: PathBuf) -> Self {
+    pub(in crate::host) const fn new(
+        configured: BTreeMap<String, RegistryCredentials>,
+        docker_config: PathBuf,
+    ) -> Self {
         Self { configured: RwLock::new(configured), docker_config }
     }
 
     /// Takes over credentials that were configured anew.
-    pub(crate) fn replace(&self, configured: BTreeMap<String, RegistryCredentials>) {
+    pub(in crate::host) fn replace(&self, configured: BTreeMap<String, RegistryCredentials>) {
         *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
     }
 
@@ -117,7 +120,7 @@ impl Vault {
     }
 
     /// Who to be to `host`. Files and helpers are asked each time: cloud credentials live for hours only.
-    pub(crate) async fn login(&self, host: &str) -> Login {
+    pub(in crate::host) async fn login(&self, host: &str) -> Login {
         if let Some(RegistryCredentials { username, password }) = self.configured(host) {
             return Login::User { username, password, origin: "config.toml".to_owned() };
         }
@@ -144,7 +147,7 @@ impl Vault {
 
     /// What keeps this host from having credentials for `registries`: a file that cannot be read, a helper that is missing
     /// or fails.
-    pub(crate) async fn survey(&self, registries: impl IntoIterator<Item = &str>) -> Vec<Finding> {
+    pub(in crate::host) async fn survey(&self, registries: impl IntoIterator<Item = &str>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for host in registries {
             if let login @ Login::Nobody { trouble: Some(_) } = self.login(host).await {
@@ -306,7 +309,7 @@ impl Login {
     }
 
     /// Whose credentials these are, and where they are from.
-    pub(crate) fn origin(&self) -> String {
+    pub(in crate::host) fn origin(&self) -> String {
         match self {
             Self::Nobody { .. } => "nobody's credentials".to_owned(),
             Self::User { username, origin, .. } => format!("the credentials of {username} from {origin}"),
@@ -315,7 +318,7 @@ impl Login {
     }
 
     /// What to do about it when the registry denies access.
-    pub(crate) fn after_denial(&self, host: &str) -> String {
+    pub(in crate::host) fn after_denial(&self, host: &str) -> String {
         match self {
             Self::Nobody { trouble: Some(trouble) } => format!("no credentials for {host}: {trouble}"),
             Self::Nobody { trouble: None } => format!(
@@ -333,7 +336,7 @@ impl Login {
     }
 
     /// What to add when the registry says that it does not know the image: many say so to strangers.
-    pub(crate) fn after_absence(&self, host: &str) -> String {
+    pub(in crate::host) fn after_absence(&self, host: &str) -> String {
         match self {
             Self::Nobody { .. } => format!("; if it is private: {}", self.after_denial(host)),
             Self::User { .. } | Self::Token { .. } => String::new(),

@@ -18,16 +18,16 @@ const REMOVAL: Duration = Duration::from_secs(110);
 
 /// What the engine says about one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ImageFacts {
-    pub(crate) id: Digest,
+pub(in crate::host) struct ImageFacts {
+    pub(in crate::host) id: Digest,
     /// The registries' digests for it. One repository may know it under several.
-    pub(crate) digests: Vec<(Repository, Digest)>,
+    pub(in crate::host) digests: Vec<(Repository, Digest)>,
     /// What it is called on this host.
-    pub(crate) tags: Vec<String>,
+    pub(in crate::host) tags: Vec<String>,
     /// What it runs on: `linux` and `amd64`, where the engine says so.
-    pub(crate) platform: (String, String),
+    pub(in crate::host) platform: (String, String),
     /// Paths for which a container of it gets a volume.
-    pub(crate) volumes: Vec<String>,
+    pub(in crate::host) volumes: Vec<String>,
     /// What its author wrote on it: every container of it inherits these.
     pub(in crate::host) labels: HashMap<String, String>,
 }
@@ -39,7 +39,7 @@ impl ImageFacts {
     }
 
     /// Whether `digest` of `repository` is this image.
-    pub(crate) fn is(&self, repository: &Repository, digest: &Digest) -> bool {
+    pub(in crate::host) fn is(&self, repository: &Repository, digest: &Digest) -> bool {
         self.digests.iter().any(|(known, its)| known == repository && its == digest)
     }
 
@@ -67,7 +67,7 @@ fn parse_digest(text: &str) -> Option<(Repository, Digest)> {
 
 impl Engine {
     /// Where the engine keeps its images on its own host.
-    pub(crate) async fn data_root(&self) -> Option<PathBuf> {
+    pub(in crate::host) async fn data_root(&self) -> Option<PathBuf> {
         #[derive(serde::Deserialize)]
         struct Info {
             #[serde(rename = "DockerRootDir")]
@@ -77,7 +77,7 @@ impl Engine {
     }
 
     /// The image that `name` (a reference or an id) means on this host.
-    pub(crate) async fn image(&self, name: &str) -> Result<Option<ImageFacts>, HostError> {
+    pub(in crate::host) async fn image(&self, name: &str) -> Result<Option<ImageFacts>, HostError> {
         let answer = match self.ask(|docker| async move { docker.inspect_image(name).await }).await {
             Err(refusal) if refusal.is_absence() => return Ok(None),
             answer => answer.and_then(ImageFacts::read),
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// The image that `source` names, if it is on this host.
-    pub(crate) async fn image_of(&self, source: &Source) -> Result<Option<ImageFacts>, HostError> {
+    pub(in crate::host) async fn image_of(&self, source: &Source) -> Result<Option<ImageFacts>, HostError> {
         match source {
             Source::Local(id) => self.image(id.as_str()).await,
             Source::Registry(pinned) => match self.image(&pinned.by_digest()).await? {
@@ -102,7 +102,7 @@ impl Engine {
     }
 
     /// Whether the image `id` is what `source` names.
-    pub(crate) async fn is(&self, id: &str, source: &Source) -> Result<bool, HostError> {
+    pub(in crate::host) async fn is(&self, id: &str, source: &Source) -> Result<bool, HostError> {
         let named = match source {
             Source::Local(named) => named,
             // With the containerd image store an image's id is the registry's digest.
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Writes down that `image` is `pinned`, which [`Engine::image_of`] has found.
-    pub(crate) async fn note(&self, pinned: &PinnedImage, image: &ImageFacts) -> Result<(), HostError> {
+    pub(in crate::host) async fn note(&self, pinned: &PinnedImage, image: &ImageFacts) -> Result<(), HostError> {
         let (repository, digest) = (pinned.image.repository(), &pinned.digest);
         let noted = self.record.names_of(&image.id).await?;
         if noted.first().is_some_and(|(its, newest)| its == repository && newest == digest) {
@@ -132,7 +132,11 @@ impl Engine {
 
     /// `image`, for one that asks for `repository`. The engine may have forgotten the digest, or know several: then it is
     /// the one that was noted last.
-    pub(crate) async fn local(&self, image: &ImageFacts, repository: &Repository) -> Result<LocalImage, HostError> {
+    pub(in crate::host) async fn local(
+        &self,
+        image: &ImageFacts,
+        repository: &Repository,
+    ) -> Result<LocalImage, HostError> {
         let known: Vec<&Digest> = image.digests_in(repository).collect();
         let digest = match known.as_slice() {
             [only] => Some((*only).clone()),
@@ -146,7 +150,7 @@ impl Engine {
     }
 
     /// Lets `reference` mean the image `id` on this host.
-    pub(crate) async fn tag(&self, id: &Digest, repository: &str, tag: &str) -> Result<(), HostError> {
+    pub(in crate::host) async fn tag(&self, id: &Digest, repository: &str, tag: &str) -> Result<(), HostError> {
         let options = TagImageOptions { repo: Some(repository.to_owned()), tag: Some(tag.to_owned()) };
         let asked = self.ask(|docker| {
             let options = options.clone();
@@ -156,7 +160,7 @@ impl Engine {
     }
 
     /// Takes one name from an image, and removes the image with its last name, unless something uses it.
-    pub(crate) async fn release_image(&self, name: &str) -> Result<(), HostError> {
+    pub(in crate::host) async fn release_image(&self, name: &str) -> Result<(), HostError> {
         let asked = self.ask_patiently(REMOVAL, |docker| async move {
             docker.remove_image(name, None::<RemoveImageOptions>, None).await
         });

@@ -32,7 +32,7 @@ const NOWHERE: &str = "0.windlass.local/keep";
 
 impl Engine {
     /// Holds `image` for `project`. Does nothing where it is held already.
-    pub(crate) async fn keep(
+    pub(in crate::host) async fn keep(
         &self,
         project: &ProjectName,
         source: &Source,
@@ -46,7 +46,7 @@ impl Engine {
     /// As [`Engine::keep`], for an image that was kept before: with a tag only where it has none left. A pruning that is
     /// under way goes through the names that it saw at first, until one is left; given a new one meanwhile, it would
     /// take the last of them too, and that is the pin.
-    pub(crate) async fn keep_on(
+    pub(in crate::host) async fn keep_on(
         &self,
         project: &ProjectName,
         source: &Source,
@@ -118,7 +118,11 @@ impl Engine {
     }
 
     /// Lets `reference` mean nothing any more on this host.
-    pub(crate) async fn unpin(&self, project: &ProjectName, reference: &ImageReference) -> Result<(), HostError> {
+    pub(in crate::host) async fn unpin(
+        &self,
+        project: &ProjectName,
+        reference: &ImageReference,
+    ) -> Result<(), HostError> {
         let Some(image) = self.image(&reference.to_string()).await? else { return Ok(()) };
         // The last name of an image that a container holds cannot be taken from it.
         let source = Source::of(reference, &self.local(&image, reference.repository()).await?);
@@ -138,7 +142,7 @@ impl Engine {
     }
 
     /// Lets go of what is held for `project` and is not among `keep`, and removes the images that nothing uses.
-    pub(crate) async fn let_go(
+    pub(in crate::host) async fn let_go(
         &self,
         project: &ProjectName,
         repositories: &[Repository],

@@ -6,7 +6,10 @@ use crate::host::HostError;
 use crate::model::{ImageReference, LocalImage};
 
 /// What `reference` means now.
-pub(crate) async fn meaning(engine: &Engine, reference: &ImageReference) -> Result<Option<LocalImage>, HostError> {
+pub(in crate::host) async fn meaning(
+    engine: &Engine,
+    reference: &ImageReference,
+) -> Result<Option<LocalImage>, HostError> {
     match engine.image(&reference.to_string()).await? {
         Some(image) => Ok(Some(engine.local(&image, reference.repository()).await?)),
         None => Ok(None),
@@ -14,20 +17,28 @@ pub(crate) async fn meaning(engine: &Engine, reference: &ImageReference) -> Resu
 }
 
 /// Whether `reference` means the image that the engine knows by `id`.
-pub(crate) async fn starts(engine: &Engine, reference: &ImageReference, id: &str) -> Result<bool, HostError> {
+pub(in crate::host) async fn starts(engine: &Engine, reference: &ImageReference, id: &str) -> Result<bool, HostError> {
     let Some(found) = engine.image(&reference.to_string()).await? else { return Ok(false) };
     // An image may have several ids where the engine keeps one for each platform.
     Ok(found.id.as_str() == id || engine.image(id).await?.is_some_and(|image| image.id == found.id))
 }
 
 /// Whether `reference` means `source`.
-pub(crate) async fn holds(engine: &Engine, reference: &ImageReference, source: &Source) -> Result<bool, HostError> {
+pub(in crate::host) async fn holds(
+    engine: &Engine,
+    reference: &ImageReference,
+    source: &Source,
+) -> Result<bool, HostError> {
     let (wanted, found) = (engine.image_of(source).await?, engine.image(&reference.to_string()).await?);
     Ok(wanted.is_some_and(|wanted| found.is_some_and(|found| found.id == wanted.id)))
 }
 
 /// Lets `reference` mean `source`.
-pub(crate) async fn pin(engine: &Engine, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
+pub(in crate::host) async fn pin(
+    engine: &Engine,
+    reference: &ImageReference,
+    source: &Source,
+) -> Result<(), HostError> {
     let operation = || format!("pin {reference} to {source}");
     let Some(image) = engine.image_of(source).await? else {
         return Err(HostError::Engine { operation: operation(), reason: "the image is not on this host".to_owned() });
@@ -45,7 +56,7 @@ pub(crate) async fn pin(engine: &Engine, reference: &ImageReference, source: &So
 
 /// Whether what was released is what those references still mean: a unit or a program that pulls by itself, or tags,
 /// starts something else with the same name. The error says which one and what to do.
-pub(crate) async fn hold(
+pub(in crate::host) async fn hold(
     engine: &Engine,
     references: &[ImageReference],
     expected: &[Expected],

@@ -8,7 +8,7 @@ use crate::deploy::event::Transfer;
 
 /// The layers of one pull.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(super) struct Progress {
     layers: BTreeMap<String, Layer>,
 }
 
@@ -25,7 +25,7 @@ struct Layer {
 
 impl Progress {
     /// Takes one message. Says whether something got on: a pull that only promises to try again does not.
-    pub(crate) fn take(&mut self, info: &CreateImageInfo) -> bool {
+    pub(super) fn take(&mut self, info: &CreateImageInfo) -> bool {
         let (Some(id), Some(status)) = (&info.id, &info.status) else { return false };
         let detail = info.progress_detail.as_ref();
         let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// The sum.
-    pub(crate) fn transfer(&self) -> Transfer {
+    pub(super) fn transfer(&self) -> Transfer {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Transfer {
             layers_done: count(self.layers.values().filter(|layer| layer.done).count()),
@@ -69,7 +69,7 @@ impl Progress {
     }
 
     /// Whether the registry has nothing more to give: what is left is the engine's own work.
-    pub(crate) fn is_fetched(&self) -> bool {
+    pub(super) fn is_fetched(&self) -> bool {
         !self.layers.is_empty() && self.layers.values().all(|layer| layer.fetched)
     }
 }

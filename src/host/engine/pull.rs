@@ -22,7 +22,12 @@ const REPORT: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// Pulls `image` by its digest.
-    pub(crate) async fn pull(&self, image: &PinnedImage, login: &Login, narrator: &Narrator) -> Result<(), HostError> {
+    pub(in crate::host) async fn pull(
+        &self,
+        image: &PinnedImage,
+        login: &Login,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
         let name = image.by_digest();
         self.fetch(image.image.repository(), image.digest.as_str(), login, narrator)
             .await
@@ -30,7 +35,7 @@ impl Engine {
     }
 
     /// Pulls `reference` as it is named: what it is then is the registry's choice.
-    pub(crate) async fn pull_as_named(
+    pub(in crate::host) async fn pull_as_named(
         &self,
         reference: &ImageReference,
         login: &Login,

@@ -69,6 +69,6 @@ impl From<Error> for Refusal {
 /// Whether the engine's complaint is about another image than the one that was asked for: Podman looks through all of
 /// them, and stumbles over one that is made or removed just then. One that was asked for and is not there is an absence
 /// with it, too.
-pub(crate) fn is_about_an_image_that_comes_or_goes(complaint: &str) -> bool {
+pub(in crate::host) fn is_about_an_image_that_comes_or_goes(complaint: &str) -> bool {
     ["image not known", "locating item named"].iter().any(|words| complaint.contains(words))
 }

@@ -20,7 +20,7 @@ const LOGIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// What `image` is right now: its tag where it has one, else its digest.
-    pub(crate) async fn resolve(&self, image: &ImageReference, login: &Login) -> Result<Digest, HostError> {
+    pub(in crate::host) async fn resolve(&self, image: &ImageReference, login: &Login) -> Result<Digest, HostError> {
         let repository = image.repository();
         let version = match (image.tag(), image.digest()) {
             (Some(tag), _) => format!(":{tag}"),
@@ -49,7 +49,7 @@ impl Engine {
 
     /// Whether the registry at `host` takes the credentials with which images are pulled from it; nothing where something
     /// went wrong on the way to them. Nothing is kept.
-    pub(crate) async fn log_in(&self, host: &str, login: &Login) -> Option<Finding> {
+    pub(in crate::host) async fn log_in(&self, host: &str, login: &Login) -> Option<Finding> {
         let Some(credentials) = login.for_registry(host) else {
             let known = matches!(login, Login::Nobody { trouble: None });
             let what = || format!("registry {host}: no credentials, so only what is public can be pulled");

@@ -14,9 +14,9 @@ use crate::host::HostError;
 /// A network as a list shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(crate) struct Network {
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub(in crate::host) struct Network {
+    pub(in crate::host) id: String,
+    pub(in crate::host) name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -28,23 +28,23 @@ struct InspectedNetwork {
 
 /// A container that runs, with the ports of the host that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Publisher {
-    pub(crate) name: String,
+pub(in crate::host) struct Publisher {
+    pub(in crate::host) name: String,
     /// Of Compose, where labels name them.
-    pub(crate) project: Option<String>,
-    pub(crate) service: Option<String>,
-    pub(crate) ports: Vec<Binding>,
+    pub(in crate::host) project: Option<String>,
+    pub(in crate::host) service: Option<String>,
+    pub(in crate::host) ports: Vec<Binding>,
     /// Whether it has the host's own network, and listens there unseen by the engine.
-    pub(crate) on_host_network: bool,
+    pub(in crate::host) on_host_network: bool,
 }
 
 /// A port in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Binding {
+pub(in crate::host) struct Binding {
     /// Unspecified for all addresses.
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) tcp: bool,
+    pub(in crate::host) address: IpAddr,
+    pub(in crate::host) port: u16,
+    pub(in crate::host) tcp: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,7 +74,7 @@ struct ListedPort {
 
 impl Binding {
     /// Whether two programs cannot both have theirs.
-    pub(crate) fn collides(&self, other: &Self) -> bool {
+    pub(in crate::host) fn collides(&self, other: &Self) -> bool {
         let anywhere = self.address.is_unspecified() || other.address.is_unspecified();
         self.tcp == other.tcp && self.port == other.port && (anywhere || self.address == other.address)
     }
@@ -90,7 +90,7 @@ impl ListedPort {
 
 impl Engine {
     /// All containers that run, with their ports.
-    pub(crate) async fn publishers(&self) -> Result<Vec<Publisher>, HostError> {
+    pub(in crate::host) async fn publishers(&self) -> Result<Vec<Publisher>, HostError> {
         let listed: Vec<ListedPublisher> =
             self.get("/containers/json").await.map_err(|refusal| refusal.during("list the containers"))?;
         let publisher = |container: ListedPublisher| {
@@ -107,12 +107,12 @@ impl Engine {
     }
 
     /// All networks.
-    pub(crate) async fn networks(&self) -> Result<Vec<Network>, HostError> {
+    pub(in crate::host) async fn networks(&self) -> Result<Vec<Network>, HostError> {
         self.get("/networks").await.map_err(|refusal| refusal.during("list the networks"))
     }
 
     /// Whether a container that runs is attached to the network with this id.
-    pub(crate) async fn is_in_use(&self, network: &str) -> Result<bool, HostError> {
+    pub(in crate::host) async fn is_in_use(&self, network: &str) -> Result<bool, HostError> {
         match self.get::<InspectedNetwork>(&format!("/networks/{network}")).await {
             Ok(found) => Ok(found.containers.is_some_and(|containers| !containers.is_empty())),
             Err(refusal) if refusal.is_absence() => Ok(false),
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Whether there is a volume of this name.
-    pub(crate) async fn has_volume(&self, name: &str) -> Result<bool, HostError> {
+    pub(in crate::host) async fn has_volume(&self, name: &str) -> Result<bool, HostError> {
         match self.get::<IgnoredAny>(&format!("/volumes/{}", percent_encoded(name))).await {
             Ok(_) => Ok(true),
             Err(refusal) if refusal.is_absence() => Ok(false),

@@ -9,7 +9,7 @@ use crate::host::engine::container::{ContainerFacts, Health, RestartPolicy, Stat
 const LOOP: i64 = 3;
 
 /// One look at one container.
-pub(crate) fn judge(container: &ContainerFacts) -> Verdict {
+pub(in crate::host) fn judge(container: &ContainerFacts) -> Verdict {
     let words = container.state_words();
     match (container.state, container.policy) {
         _ if container.restarts >= LOOP && container.is_shaky() => Verdict::Bad(words),
@@ -32,7 +32,7 @@ pub(crate) fn judge(container: &ContainerFacts) -> Verdict {
 }
 
 /// What must stay the same while a release settles.
-pub(crate) fn fingerprint(containers: &[ContainerFacts]) -> Vec<Mark> {
+pub(in crate::host) fn fingerprint(containers: &[ContainerFacts]) -> Vec<Mark> {
     let mark = |container: &ContainerFacts| (container.id.clone(), container.restarts, container.started_at.clone());
     let mut marks: Vec<_> = containers.iter().map(mark).collect();
     marks.sort();

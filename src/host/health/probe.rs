@@ -15,7 +15,7 @@ use crate::host::program::exec::Run;
 const TRY: Duration = Duration::from_secs(5);
 
 /// Tries once. The error says in a few words what was wrong.
-pub(crate) async fn try_once(probe: &Probe, directory: &Path) -> Result<(), String> {
+pub(super) async fn try_once(probe: &Probe, directory: &Path) -> Result<(), String> {
     match probe {
         Probe::Http(url) => http(url).await,
         Probe::Tcp(address) => match timeout(TRY, TcpStream::connect(address)).await {
@@ -28,7 +28,7 @@ pub(crate) async fn try_once(probe: &Probe, directory: &Path) -> Result<(), Stri
 }
 
 /// The probe as people call it.
-pub(crate) fn name(probe: &Probe) -> String {
+pub(super) fn name(probe: &Probe) -> String {
     match probe {
         Probe::Http(url) => format!("GET {url}"),
         Probe::Tcp(address) => format!("a connection to {address}"),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A container or a unit, and since when it runs.
-pub(crate) type Mark = (String, i64, String);
+pub(in crate::host) type Mark = (String, i64, String);
 
 /// Since when all has been well without a break.
 #[derive(Debug, Default)]
-pub(crate) struct Steadiness {
+pub(in crate::host) struct Steadiness {
     /// What is watched, unchanged and good since then.
     seen: Option<(Instant, Vec<Mark>)>,
     /// And the project's own probe passing since then.
@@ -18,25 +18,25 @@ pub(crate) struct Steadiness {
 
 impl Steadiness {
     /// What is watched is good.
-    pub(crate) fn see(&mut self, marks: Vec<Mark>, now: Instant) {
+    pub(in crate::host) fn see(&mut self, marks: Vec<Mark>, now: Instant) {
         if self.seen.as_ref().is_none_or(|(_, before)| *before != marks) {
             *self = Self { seen: Some((now, marks)), probed: None };
         }
     }
 
     /// It is not.
-    pub(crate) fn lose(&mut self) {
+    pub(in crate::host) fn lose(&mut self) {
         *self = Self::default();
     }
 
     /// Whether what is watched is good, whatever the probe says.
-    pub(crate) const fn is_seen(&self) -> bool {
+    pub(in crate::host) const fn is_seen(&self) -> bool {
         self.seen.is_some()
     }
 
     /// A probe that began at `begun` has ended. One that began before something was started anew proves
     /// nothing.
-    pub(crate) fn probe(&mut self, begun: Instant, passed: bool, now: Instant) {
+    pub(in crate::host) fn probe(&mut self, begun: Instant, passed: bool, now: Instant) {
         match &self.seen {
             Some((since, _)) if passed && begun >= *since => self.probed = self.probed.or(Some(now)),
             Some(_) if passed => {}
@@ -45,7 +45,7 @@ impl Steadiness {
     }
 
     /// Since when all is well, the probe included where there is one.
-    pub(crate) fn since(&self, with_probe: bool) -> Option<Instant> {
+    pub(in crate::host) fn since(&self, with_probe: bool) -> Option<Instant> {
         match &self.seen {
             Some((since, _)) if !with_probe => Some(*since),
             Some(_) => self.probed,
@@ -56,7 +56,7 @@ impl Steadiness {
 
 /// How long to wait before the next look, so long after the first one: most releases become healthy within seconds,
 /// and those that take minutes shall not keep the engine busy.
-pub(crate) fn interval(waited: Duration) -> Duration {
+pub(in crate::host) fn interval(waited: Duration) -> Duration {
     Duration::from_millis(match waited.as_secs() {
         0..=4 => 50,
         5..=14 => 100,

@@ -2,7 +2,7 @@
 
 /// Whether it works.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(in crate::host) enum Verdict {
     /// It works, as far as one look can tell.
     Good,
     /// It may still come to work.

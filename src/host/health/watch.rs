@@ -14,15 +14,15 @@ use crate::deploy::spec::{Health, Probe};
 use crate::host::HostError;
 
 /// How many lines of a log are evidence.
-pub(crate) const LOG_LINES: usize = 50;
+pub(in crate::host) const LOG_LINES: usize = 50;
 /// Of how many that failed: a service of fifty containers that fail alike is explained by some.
-pub(crate) const WITNESSES: usize = 5;
+pub(in crate::host) const WITNESSES: usize = 5;
 /// Between two probes that pass, while a release settles.
 const REPROBE: Duration = Duration::from_secs(1);
 
 /// What one look at all of it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(in crate::host) enum Look {
     /// It works, as far as one look can tell; the marks change when something was started anew.
     Good(Vec<Mark>),
     /// It may still come to work.
@@ -33,7 +33,7 @@ pub(crate) enum Look {
 
 /// What can be watched: containers, units.
 #[async_trait]
-pub(crate) trait Subject: Send {
+pub(in crate::host) trait Subject: Send {
     /// Looks once.
     async fn look(&mut self) -> Result<Look, HostError>;
 
@@ -42,16 +42,16 @@ pub(crate) trait Subject: Send {
 }
 
 /// A watch over it.
-pub(crate) struct Watch<'a, S> {
-    pub(crate) subject: S,
-    pub(crate) health: &'a Health,
+pub(in crate::host) struct Watch<'a, S> {
+    pub(in crate::host) subject: S,
+    pub(in crate::host) health: &'a Health,
     /// Where the project's own probe is run.
-    pub(crate) directory: &'a Path,
+    pub(in crate::host) directory: &'a Path,
 }
 
 impl<S: Subject> Watch<'_, S> {
     /// Returns when it has worked for as long as it must.
-    pub(crate) async fn until_healthy(mut self) -> Result<(), HostError> {
+    pub(in crate::host) async fn until_healthy(mut self) -> Result<(), HostError> {
         let begun = Instant::now();
         let mut probing = self.health.probe.as_ref().map(|probe| Probing::new(probe, self.directory));
         let mut steadiness = Steadiness::default();

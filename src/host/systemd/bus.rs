@@ -20,35 +20,35 @@ const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// As the package calls it.
-pub(crate) const OUR_SERVICE: &str = "windlass.service";
+pub(in crate::host) const OUR_SERVICE: &str = "windlass.service";
 
 /// systemd answers from memory. Only reading all units anew takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to systemd. It is made when it is needed, and ends with what it was made for: so nothing wakes up when
 /// nothing happens.
-pub(crate) struct Bus(Connection);
+pub(in crate::host) struct Bus(Connection);
 
 /// What a service may do, as its unit says; nothing is forbidden to one that is not there.
 #[derive(Debug, Default)]
-pub(crate) struct Confinement {
+pub(in crate::host) struct Confinement {
     /// Empty for root.
-    pub(crate) user: String,
+    pub(in crate::host) user: String,
     /// `strict` where nothing can be written but `writable` and its own directories.
-    pub(crate) protect_system: String,
-    pub(crate) writable: Vec<String>,
+    pub(in crate::host) protect_system: String,
+    pub(in crate::host) writable: Vec<String>,
 }
 
 impl Confinement {
     /// Whether polkit is not asked about it.
-    pub(crate) fn is_root(&self) -> bool {
+    pub(in crate::host) fn is_root(&self) -> bool {
         self.user.is_empty() || self.user == "root"
     }
 }
 
 /// A job of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(in crate::host) enum Verb {
     Start,
     Restart,
     Reload,
@@ -58,7 +58,7 @@ pub(crate) enum Verb {
 
 impl Verb {
     /// What has a unit take over what is new. What does not run has nothing to reload.
-    pub(crate) const fn of(action: Action, is_up: bool) -> Self {
+    pub(in crate::host) const fn of(action: Action, is_up: bool) -> Self {
         match action {
             Action::Reload if is_up => Self::Reload,
             Action::Reload => Self::Start,
@@ -68,7 +68,7 @@ impl Verb {
     }
 
     /// All that a deployment may ask of a unit, there and back: what its user has to be allowed.
-    pub(crate) const fn all_of(action: Action) -> [Self; 3] {
+    pub(in crate::host) const fn all_of(action: Action) -> [Self; 3] {
         [Self::of(action, true), Self::of(action, false), Self::Stop]
     }
 
@@ -84,7 +84,7 @@ impl Verb {
     }
 
     /// What people call it, and polkit.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub(in crate::host) const fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::Restart => "restart",
@@ -97,7 +97,7 @@ impl Verb {
 
 impl Bus {
     /// Connects to the system bus, at its usual address.
-    pub(crate) async fn connect() -> Result<Self, HostError> {
+    pub(in crate::host) async fn connect() -> Result<Self, HostError> {
         let connected = async {
             let bus = Self(Builder::system().method_timeout(PATIENCE).build().await?);
             // Signals are sent only where somebody asked for them; to ask twice is an error.
@@ -111,7 +111,7 @@ impl Bus {
     }
 
     /// Starts a job and waits for its result. One that replaces another's job is waited for all the same.
-    pub(crate) async fn job(&self, verb: Verb, unit: &UnitName) -> Result<(), HostError> {
+    pub(in crate::host) async fn job(&self, verb: Verb, unit: &UnitName) -> Result<(), HostError> {
         let operation = || format!("{} {unit}", verb.as_str());
         let failed = |error: Error| refused(&operation(), &error);
         // Listened for from before it is started: a job may be over before its name is known.
@@ -132,13 +132,13 @@ impl Bus {
     }
 
     /// Has systemd read all units anew.
-    pub(crate) async fn reload_units(&self) -> Result<(), HostError> {
+    pub(in crate::host) async fn reload_units(&self) -> Result<(), HostError> {
         let reloaded = self.manager("Reload", &()).await;
         reloaded.map(drop).map_err(|error| refused("have systemd read its units anew", &error))
     }
 
     /// What the unit is now.
-    pub(crate) async fn facts(&self, unit: &UnitName) -> Result<UnitFacts, HostError> {
+    pub(in crate::host) async fn facts(&self, unit: &UnitName) -> Result<UnitFacts, HostError> {
         let read = async {
             let answer = self.manager("LoadUnit", &unit.as_str()).await?;
             let path: OwnedObjectPath = answer.deserialize()?;
@@ -163,7 +163,7 @@ impl Bus {
     }
 
     /// The words of all commands of a service that start or reload it.
-    pub(crate) async fn words(&self, unit: &UnitName) -> Result<Vec<String>, HostError> {
+    pub(in crate::host) async fn words(&self, unit: &UnitName) -> Result<Vec<String>, HostError> {
         let read = async {
             let path: OwnedObjectPath = self.manager("LoadUnit", &unit.as_str()).await?.deserialize()?;
             let mut words = Vec::new();
@@ -177,7 +177,7 @@ impl Bus {
     }
 
     /// What systemd itself calls a unit, which may have other names as well.
-    pub(crate) async fn id(&self, unit: &UnitName) -> Result<String, HostError> {
+    pub(in crate::host) async fn id(&self, unit: &UnitName) -> Result<String, HostError> {
         let read = async {
             let path: OwnedObjectPath = self.manager("LoadUnit", &unit.as_str()).await?.deserialize()?;
             self.get(&path, UNIT, "Id").await
@@ -186,7 +186,7 @@ impl Bus {
     }
 
     /// What the service of windlass may do, which whoever asks from outside of it cannot tell by trying.
-    pub(crate) async fn confinement(&self) -> Result<Confinement, HostError> {
+    pub(in crate::host) async fn confinement(&self) -> Result<Confinement, HostError> {
         let read = async {
             let path: OwnedObjectPath = self.manager("LoadUnit", &OUR_SERVICE).await?.deserialize()?;
             Ok(Confinement {

@@ -10,29 +10,29 @@ const LOOP: u32 = 3;
 
 /// What systemd says about one unit, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnitFacts {
-    pub(crate) name: UnitName,
+pub(in crate::host) struct UnitFacts {
+    pub(in crate::host) name: UnitName,
     /// `loaded`, `not-found`, `masked`, …
-    pub(crate) load: String,
+    pub(in crate::host) load: String,
     /// `active`, `reloading`, `inactive`, `failed`, `activating`, `deactivating`.
-    pub(crate) active: String,
+    pub(in crate::host) active: String,
     /// `running`, `exited`, `dead`, `auto-restart`, …
-    pub(crate) sub: String,
+    pub(in crate::host) sub: String,
     /// `simple`, `oneshot`, …; empty for what is no service.
-    pub(crate) kind: String,
+    pub(in crate::host) kind: String,
     /// `success`, or how it failed.
-    pub(crate) result: String,
+    pub(in crate::host) result: String,
     /// How often it was restarted by itself since it was started.
-    pub(crate) restarts: u32,
-    pub(crate) exit_code: i32,
-    pub(crate) can_reload: bool,
+    pub(in crate::host) restarts: u32,
+    pub(in crate::host) exit_code: i32,
+    pub(in crate::host) can_reload: bool,
     /// Another one each time that it is started; empty when systemd has forgotten it.
-    pub(crate) invocation: String,
+    pub(in crate::host) invocation: String,
 }
 
 impl UnitFacts {
     /// A unit of which nothing is known yet.
-    pub(crate) fn new(name: UnitName) -> Self {
+    pub(in crate::host) fn new(name: UnitName) -> Self {
         let success = "success".to_owned();
         let (load, active, sub, kind, invocation) = Default::default();
         Self {
@@ -51,12 +51,12 @@ impl UnitFacts {
 
     /// Whether it does its work as far as one look can tell: it is up, or has done what it had to. systemd forgets when
     /// a oneshot has run, so each one that has not failed counts.
-    pub(crate) fn works(&self) -> bool {
+    pub(in crate::host) fn works(&self) -> bool {
         matches!(self.judge(0), Verdict::Good)
     }
 
     /// The same for programs. What failed, and what was stopped, is not starting.
-    pub(crate) fn condition(&self) -> Condition {
+    pub(in crate::host) fn condition(&self) -> Condition {
         match self.judge(0) {
             Verdict::Good => Condition::Working,
             Verdict::Wait(_) => Condition::Starting,
@@ -65,17 +65,17 @@ impl UnitFacts {
     }
 
     /// Whether it is up now.
-    pub(crate) fn is_up(&self) -> bool {
+    pub(in crate::host) fn is_up(&self) -> bool {
         matches!(self.active.as_str(), "active" | "reloading")
     }
 
     /// Whether it is neither up, nor has failed, nor has done what it had to.
-    pub(crate) fn is_out_of_service(&self) -> bool {
+    pub(in crate::host) fn is_out_of_service(&self) -> bool {
         self.active == "inactive" && !self.works()
     }
 
     /// Why it cannot be deployed to, if so.
-    pub(crate) fn unusable(&self) -> Option<String> {
+    pub(in crate::host) fn unusable(&self) -> Option<String> {
         match self.load.as_str() {
             "loaded" => None,
             "not-found" => Some(format!("systemd has no unit {}: correct its name, or install it", self.name)),
@@ -100,7 +100,7 @@ impl UnitFacts {
     }
 
     /// The state as people say it: `active (running)`, `failed (exit-code 3)`, …
-    pub(crate) fn state_words(&self) -> String {
+    pub(in crate::host) fn state_words(&self) -> String {
         if let Some(why) = self.unusable() {
             return why;
         }

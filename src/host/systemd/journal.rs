@@ -13,7 +13,7 @@ const JOURNAL: Duration = Duration::from_secs(10);
 const LONGEST_LINE: usize = 1000;
 
 /// What a unit said last.
-pub(crate) async fn evidence(unit: &UnitFacts) -> Evidence {
+pub(in crate::host) async fn evidence(unit: &UnitFacts) -> Evidence {
     Evidence {
         container: unit.name.to_string(),
         state: unit.state_words(),

@@ -21,11 +21,11 @@ use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
 /// One project that has a program.
-pub(crate) struct CommandDriver<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) runs: &'a Runs,
-    pub(crate) spec: &'a ProjectSpec,
-    pub(crate) commands: &'a Commands,
+pub(super) struct CommandDriver<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) runs: &'a Runs,
+    pub(super) spec: &'a ProjectSpec,
+    pub(super) commands: &'a Commands,
 }
 
 impl CommandDriver<'_> {

@@ -15,7 +15,7 @@ use crate::model::{ImageReference, Repository};
 
 /// One project's target on this machine. What `Host` promises of its methods holds here as well.
 #[async_trait]
-pub(crate) trait Driver: Send + Sync {
+pub(in crate::host) trait Driver: Send + Sync {
     /// Where the project's own commands are run.
     fn directory(&self) -> &Path;
 

@@ -43,24 +43,24 @@ const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What it takes.
-pub(crate) struct Apply<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) compose: &'a ComposeCommand<'a>,
-    pub(crate) vault: &'a Vault,
-    pub(crate) runs: &'a Runs,
+pub(super) struct Apply<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) compose: &'a ComposeCommand<'a>,
+    pub(super) vault: &'a Vault,
+    pub(super) runs: &'a Runs,
     /// The windlass project.
-    pub(crate) project: &'a ProjectName,
+    pub(super) project: &'a ProjectName,
     /// For all of it.
-    pub(crate) limit: Duration,
+    pub(super) limit: Duration,
     /// Whether this is the way back.
-    pub(crate) back: bool,
-    pub(crate) narrator: &'a Narrator,
+    pub(super) back: bool,
+    pub(super) narrator: &'a Narrator,
 }
 
 impl Apply<'_> {
     /// Brings up what `services` need and is not there, then the services themselves. A container whose image and
     /// configuration did not change is left as it is.
-    pub(crate) async fn services(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+    pub(super) async fn services(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
         let begun = Instant::now();
         self.clear(model, services).await?;
         let before = self.engine.containers(&model.name).await?;
@@ -382,7 +382,7 @@ fn scales(model: &Model, containers: &[ContainerFacts], services: &[String]) -> 
 }
 
 /// Stops and removes the services' containers, and lets `unpin` mean nothing any more on this host. Volumes stay.
-pub(crate) async fn withdraw(
+pub(super) async fn withdraw(
     engine: &Engine,
     lease: &Lease,
     compose_project: &str,

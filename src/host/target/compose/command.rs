@@ -21,17 +21,17 @@ const NO_COMPOSE: &str = "Compose v2 is missing: install the plugin `docker comp
 
 /// `docker compose` for one project of this host.
 #[derive(Debug)]
-pub(crate) struct ComposeCommand<'a> {
-    pub(crate) spec: &'a Compose,
+pub(in crate::host) struct ComposeCommand<'a> {
+    pub(in crate::host) spec: &'a Compose,
     /// So that Compose speaks to the same engine as windlass.
-    pub(crate) engine: &'a str,
+    pub(in crate::host) engine: &'a str,
     /// Docker's own configuration, where another than the default one was chosen.
-    pub(crate) docker_config: Option<&'a Path>,
+    pub(in crate::host) docker_config: Option<&'a Path>,
 }
 
 impl ComposeCommand<'_> {
     /// What Compose makes of the files.
-    pub(crate) async fn config(&self) -> Result<Model, HostError> {
+    pub(in crate::host) async fn config(&self) -> Result<Model, HostError> {
         let output = self.run("config", &["config", "--format", "json"], READING, None, None).await?;
         if output.stdout.is_cut() {
             return Err(failed("config", "its output is larger than 16 MiB"));
@@ -40,7 +40,7 @@ impl ComposeCommand<'_> {
     }
 
     /// The major and minor version of Compose.
-    pub(crate) async fn version(&self) -> Result<(u32, u32), HostError> {
+    pub(super) async fn version(&self) -> Result<(u32, u32), HostError> {
         let output = self.run("version", &["version", "--short"], READING, None, None).await?;
         let said = String::from_utf8_lossy(output.stdout.bytes());
         version(&said).ok_or_else(|| failed("version", &format!("{:?} is not a version", said.trim())))
@@ -48,7 +48,7 @@ impl ComposeCommand<'_> {
 
     /// For each service of the files, what Compose compares with what it noted on a container, to see whether it must
     /// replace it.
-    pub(crate) async fn config_hashes(&self) -> Result<BTreeMap<String, String>, HostError> {
+    pub(super) async fn config_hashes(&self) -> Result<BTreeMap<String, String>, HostError> {
         let output = self.run("config", &["config", "--hash", "*"], READING, None, None).await?;
         let said = String::from_utf8_lossy(output.stdout.bytes());
         let pair =
@@ -58,7 +58,7 @@ impl ComposeCommand<'_> {
 
     /// Brings services up: nothing is built or pulled, and unless the options say otherwise, what the services depend on
     /// is brought along.
-    pub(crate) async fn up(
+    pub(super) async fn up(
         &self,
         options: &[&str],
         services: &[String],

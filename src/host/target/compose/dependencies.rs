@@ -8,14 +8,14 @@ use crate::host::engine::container::{ContainerFacts, Health, State};
 
 /// A service that must come up first, and what others wait for in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Needed {
-    pub(crate) service: String,
-    pub(crate) conditions: BTreeSet<Condition>,
+pub(super) struct Needed {
+    pub(super) service: String,
+    pub(super) conditions: BTreeSet<Condition>,
 }
 
 /// How far a service is towards what is needed of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Readiness {
+pub(super) enum Readiness {
     Ready,
     NotYet,
     Failed(String),
@@ -23,7 +23,7 @@ pub(crate) enum Readiness {
 
 /// What `services` need, directly or through others, and nothing of which is there; in the order in which it must come
 /// up. What is there is left alone, and so is what it needs in turn.
-pub(crate) fn missing(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<Needed> {
+pub(super) fn missing(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<Needed> {
     let mut search = Search { model, containers, moved: services, found: BTreeMap::new(), order: Vec::new() };
     for service in services {
         search.follow(service);
@@ -34,7 +34,7 @@ pub(crate) fn missing(model: &Model, containers: &[ContainerFacts], services: &[
 
 /// Those of `services` that end by themselves, that others of them wait for, and that need none of the others: these
 /// are run before anything is replaced. In the order in which they must run, and then the rest.
-pub(crate) fn one_shots_first(model: &Model, services: &[String]) -> (Vec<Needed>, Vec<String>) {
+pub(super) fn one_shots_first(model: &Model, services: &[String]) -> (Vec<Needed>, Vec<String>) {
     let is_awaited = |name: &String| {
         let others = services.iter().filter_map(|service| model.services.get(service));
         others
@@ -60,7 +60,7 @@ pub(crate) fn one_shots_first(model: &Model, services: &[String]) -> (Vec<Needed
 }
 
 /// All that `services` need, directly or through others, themselves left out.
-pub(crate) fn needed_by(model: &Model, services: &[String]) -> Vec<String> {
+pub(super) fn needed_by(model: &Model, services: &[String]) -> Vec<String> {
     let mut found: BTreeSet<&String> = BTreeSet::new();
     let mut open: Vec<&String> = services.iter().collect();
     while let Some(service) = open.pop() {
@@ -72,7 +72,7 @@ pub(crate) fn needed_by(model: &Model, services: &[String]) -> Vec<String> {
 
 /// Whether each container of `needed` is there, works, and was made from what the files say, of which `hashes` are the
 /// hashes: Compose has nothing to do there.
-pub(crate) fn are_as_the_files_say(
+pub(super) fn are_as_the_files_say(
     model: &Model,
     hashes: &BTreeMap<String, String>,
     containers: &[ContainerFacts],
@@ -92,7 +92,7 @@ pub(crate) fn are_as_the_files_say(
 }
 
 /// The services that `services` need and whose container is paused: Compose can neither start nor wake it.
-pub(crate) fn paused(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<String> {
+pub(super) fn paused(model: &Model, containers: &[ContainerFacts], services: &[String]) -> Vec<String> {
     let needed: BTreeSet<&String> = services
         .iter()
         .filter_map(|name| model.services.get(name))
@@ -154,7 +154,7 @@ fn has_completed(container: &ContainerFacts) -> bool {
 }
 
 /// How far `needed` is.
-pub(crate) fn readiness(containers: &[ContainerFacts], needed: &Needed) -> Readiness {
+pub(super) fn readiness(containers: &[ContainerFacts], needed: &Needed) -> Readiness {
     let Some(container) = representative(containers, &needed.service) else {
         return Readiness::Failed(format!("{} has no container", needed.service));
     };

@@ -31,14 +31,14 @@ use crate::model::{ImageReference, Repository};
 const AGAIN: u32 = 2;
 
 /// One compose project.
-pub(crate) struct ComposeDriver<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) vault: &'a Vault,
-    pub(crate) memory: &'a Memory,
-    pub(crate) runs: &'a Runs,
-    pub(crate) command: ComposeCommand<'a>,
-    pub(crate) spec: &'a ProjectSpec,
-    pub(crate) compose: &'a Compose,
+pub(in crate::host::target) struct ComposeDriver<'a> {
+    pub(in crate::host::target) engine: &'a Engine,
+    pub(in crate::host::target) vault: &'a Vault,
+    pub(in crate::host::target) memory: &'a Memory,
+    pub(in crate::host::target) runs: &'a Runs,
+    pub(in crate::host::target) command: ComposeCommand<'a>,
+    pub(in crate::host::target) spec: &'a ProjectSpec,
+    pub(in crate::host::target) compose: &'a Compose,
 }
 
 impl ComposeDriver<'_> {

@@ -12,7 +12,7 @@ use crate::host::engine::client::Engine;
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// What is wrong with each of them, and the fix.
-pub(crate) async fn find(engine: &Engine, project: &str) -> Result<Vec<String>, HostError> {
+pub(super) async fn find(engine: &Engine, project: &str) -> Result<Vec<String>, HostError> {
     let mut ghosts = engine.ghosts(project).await?;
     if !ghosts.is_empty() {
         sleep(MOMENT).await;

@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const RETRIES: u32 = 3;
 
 /// All hints about the services that the project moves.
-pub(crate) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<String> {
+pub(super) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<String> {
     let moved: Vec<(String, ImageReference)> =
         candidates(model, compose).into_iter().filter(|(_, image)| spec.images.contains(image.repository())).collect();
     let mut hints = Vec::new();

@@ -6,7 +6,7 @@ use crate::host::engine::client::Engine;
 use crate::host::engine::container::ContainerFacts;
 
 /// What is wrong with each of them, and the fix: Compose would stop or remove them, or let them stand for a service.
-pub(crate) async fn find(engine: &Engine, project: &str) -> Result<Vec<String>, HostError> {
+pub(super) async fn find(engine: &Engine, project: &str) -> Result<Vec<String>, HostError> {
     let impostors = engine.impostors(project).await?;
     Ok(impostors.iter().map(|container| complaint(container, project)).collect())
 }

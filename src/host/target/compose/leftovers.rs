@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A container that an interrupted replacement left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Leftover<'a> {
+pub(super) enum Leftover<'a> {
     /// It was created and never started, and the container that it was to replace is there.
     Successor {
         /// The new one.
@@ -40,7 +40,7 @@ pub(crate) enum Leftover<'a> {
 }
 
 /// The leftovers among the containers of some services.
-pub(crate) fn leftovers<'a>(model: &Model, containers: &'a [ContainerFacts]) -> Vec<Leftover<'a>> {
+pub(super) fn leftovers<'a>(model: &Model, containers: &'a [ContainerFacts]) -> Vec<Leftover<'a>> {
     let leftover = |container: &'a ContainerFacts| {
         let (id, name) = successor_name(&container.name)?;
         match containers.iter().find(|other| other.id.starts_with(id)) {
@@ -55,7 +55,7 @@ pub(crate) fn leftovers<'a>(model: &Model, containers: &'a [ContainerFacts]) -> 
 }
 
 /// The containers that are or were in service: a successor that was never started is not what ran.
-pub(crate) fn without_successors(model: &Model, containers: Vec<ContainerFacts>) -> Vec<ContainerFacts> {
+pub(super) fn without_successors(model: &Model, containers: Vec<ContainerFacts>) -> Vec<ContainerFacts> {
     let successor = |leftover: Leftover<'_>| match leftover {
         Leftover::Successor { container, .. } => Some(container.id.clone()),
         Leftover::Unnamed { .. } => None,
@@ -87,14 +87,14 @@ fn is_name_of(model: &Model, container: &ContainerFacts, name: &str) -> bool {
 
 /// Whether a replacement of `services` was interrupted: it left something behind, or made a container that it did not
 /// start. One that the engine could not start is another matter.
-pub(crate) async fn are_there(engine: &Engine, model: &Model, services: &[String]) -> Result<bool, HostError> {
+pub(super) async fn are_there(engine: &Engine, model: &Model, services: &[String]) -> Result<bool, HostError> {
     let containers = engine.containers_of(&model.name, services).await?;
     Ok(!leftovers(model, &containers).is_empty() || containers.iter().any(ContainerFacts::was_never_started))
 }
 
 /// Clears away what an interrupted replacement of `services` left behind, so that Compose finds each container under its
 /// name and none on its way down.
-pub(crate) async fn clear(
+pub(super) async fn clear(
     engine: &Engine,
     model: &Model,
     services: &[String],

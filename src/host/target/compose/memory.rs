@@ -14,7 +14,7 @@ const READING: usize = 4;
 
 /// What Compose made of each project's files when it was asked last: asking costs a process each time.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(in crate::host) struct Memory {
     models: Mutex<HashMap<ProjectName, (Compose, Model)>>,
     pub(super) reading: Semaphore,
 }

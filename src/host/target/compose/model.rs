@@ -7,19 +7,19 @@ use serde::Deserialize;
 /// What Compose makes of its files: of services with active profiles.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Model {
-    pub(crate) name: String,
-    pub(crate) services: BTreeMap<String, ModelService>,
-    pub(crate) networks: BTreeMap<String, Resource>,
-    pub(crate) volumes: BTreeMap<String, Resource>,
+pub(in crate::host) struct Model {
+    pub(in crate::host) name: String,
+    pub(in crate::host) services: BTreeMap<String, ModelService>,
+    pub(in crate::host) networks: BTreeMap<String, Resource>,
+    pub(in crate::host) volumes: BTreeMap<String, Resource>,
 }
 
 /// A network or a volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Resource {
+pub(in crate::host) struct Resource {
     /// What the engine calls it.
-    pub(crate) name: String,
+    pub(in crate::host) name: String,
     /// `true` where it must be there already. Compose of before wrote an object.
     external: serde_json::Value,
 }
@@ -27,10 +27,10 @@ pub(crate) struct Resource {
 /// One service, as far as windlass asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct ModelService {
-    pub(crate) image: Option<String>,
+pub(in crate::host) struct ModelService {
+    pub(in crate::host) image: Option<String>,
     /// Compose writes into this what follows from other settings, such as `network_mode: service:x`, as well.
-    pub(crate) depends_on: BTreeMap<String, Dependency>,
+    pub(in crate::host) depends_on: BTreeMap<String, Dependency>,
     container_name: Option<String>,
     scale: Option<u32>,
     deploy: Option<Deploy>,
@@ -39,30 +39,30 @@ pub(crate) struct ModelService {
     ipc: Option<String>,
     networks: Option<BTreeMap<String, serde_json::Value>>,
     volumes: Vec<Mount>,
-    pub(crate) ports: Vec<Port>,
-    pub(crate) pull_policy: Option<String>,
-    pub(crate) healthcheck: Option<HealthCheck>,
+    pub(in crate::host) ports: Vec<Port>,
+    pub(in crate::host) pull_policy: Option<String>,
+    pub(in crate::host) healthcheck: Option<HealthCheck>,
 }
 
 /// A port that is published.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Port {
-    pub(crate) host_ip: Option<String>,
+pub(in crate::host) struct Port {
+    pub(in crate::host) host_ip: Option<String>,
     /// A text, or a number.
-    pub(crate) published: serde_json::Value,
-    pub(crate) protocol: Option<String>,
+    pub(in crate::host) published: serde_json::Value,
+    pub(in crate::host) protocol: Option<String>,
 }
 
 /// A health check as the files have it; durations as Compose writes them, such as `5m0s`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct HealthCheck {
+pub(in crate::host) struct HealthCheck {
     test: serde_json::Value,
     disable: bool,
-    pub(crate) start_period: Option<String>,
-    pub(crate) interval: Option<String>,
-    pub(crate) retries: Option<u32>,
+    pub(in crate::host) start_period: Option<String>,
+    pub(in crate::host) interval: Option<String>,
+    pub(in crate::host) retries: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -76,15 +76,15 @@ struct Mount {
 /// How one service needs another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Dependency {
-    pub(crate) condition: Condition,
+pub(in crate::host) struct Dependency {
+    pub(in crate::host) condition: Condition,
     /// The service is to be restarted when the other one was replaced.
-    pub(crate) restart: bool,
+    pub(in crate::host) restart: bool,
 }
 
 /// When the other one has done what is needed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub(crate) enum Condition {
+pub(in crate::host) enum Condition {
     #[serde(rename = "service_healthy")]
     Healthy,
     #[serde(rename = "service_completed_successfully")]
@@ -109,41 +109,41 @@ impl Model {
 
 impl Resource {
     /// Whether somebody else makes it.
-    pub(crate) fn is_external(&self) -> bool {
+    pub(in crate::host) fn is_external(&self) -> bool {
         self.external.as_bool().unwrap_or(!self.external.is_null())
     }
 }
 
 impl HealthCheck {
     /// Whether the files switch off the check that the image may have.
-    pub(crate) fn is_off(&self) -> bool {
+    pub(in crate::host) fn is_off(&self) -> bool {
         self.disable || self.test.get(0).and_then(serde_json::Value::as_str) == Some("NONE")
     }
 }
 
 impl ModelService {
     /// The networks that it is attached to, by their names in the files.
-    pub(crate) fn networks(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::host) fn networks(&self) -> impl Iterator<Item = &str> {
         self.networks.iter().flat_map(BTreeMap::keys).map(String::as_str)
     }
 
     /// The volumes with a name that it uses, by their names in the files.
-    pub(crate) fn volumes(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::host) fn volumes(&self) -> impl Iterator<Item = &str> {
         self.volumes.iter().filter(|mount| mount.kind == "volume").filter_map(|mount| mount.source.as_deref())
     }
 
     /// How many containers the files ask for.
-    pub(crate) fn replicas(&self) -> u32 {
+    pub(in crate::host) fn replicas(&self) -> u32 {
         self.scale.or_else(|| self.deploy.as_ref()?.replicas).unwrap_or(1)
     }
 
     /// The name that the files choose for its container, if they do.
-    pub(crate) fn container_name(&self) -> Option<&str> {
+    pub(in crate::host) fn container_name(&self) -> Option<&str> {
         self.container_name.as_deref()
     }
 
     /// Whether it lives in a namespace of `other`, and so is cut off when that one's container is replaced.
-    pub(crate) fn lives_in(&self, other: &str) -> bool {
+    pub(in crate::host) fn lives_in(&self, other: &str) -> bool {
         [&self.network_mode, &self.pid, &self.ipc]
             .into_iter()
             .flatten()

@@ -10,7 +10,7 @@ use crate::host::engine::resources::Binding;
 use crate::host::engine::resources::{Network, Publisher};
 
 /// Who has the ports that `services` publish, one line each. Their own containers give theirs up.
-pub(crate) async fn taken(engine: &Engine, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
+pub(super) async fn taken(engine: &Engine, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
     let wanted: Vec<(&str, Binding)> = services
         .iter()
         .filter_map(|name| Some((name.as_str(), model.services.get(name)?)))

@@ -12,13 +12,13 @@ use crate::host::engine::labels::{COMPOSE, IMAGE, NO_ONE_OFF, PROJECT, SERVICE, 
 
 impl Engine {
     /// The containers of all services of the Compose project, one-off ones left out.
-    pub(crate) async fn containers(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
+    pub(super) async fn containers(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
         let listed = self.list_services(project).await?;
         self.look_at(listed.iter()).await
     }
 
     /// The containers of these services of the Compose project, one-off ones left out.
-    pub(crate) async fn containers_of(
+    pub(super) async fn containers_of(
         &self,
         project: &str,
         services: &[String],
@@ -36,13 +36,13 @@ impl Engine {
     }
 
     /// Containers that Compose takes for the project's, although their images alone say so.
-    pub(crate) async fn impostors(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
+    pub(super) async fn impostors(&self, project: &str) -> Result<Vec<ContainerFacts>, HostError> {
         let (_, impostors) = self.list_compose(vec![format!("{PROJECT}={project}"), NO_ONE_OFF.to_owned()]).await?;
         self.look_at(impostors.iter()).await
     }
 
     /// The ids of containers that are listed as the Compose project's, and do not exist.
-    pub(crate) async fn ghosts(&self, project: &str) -> Result<Vec<String>, HostError> {
+    pub(super) async fn ghosts(&self, project: &str) -> Result<Vec<String>, HostError> {
         let listed = self.list(&[("label", &[format!("{PROJECT}={project}")])]).await?;
         let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
         let absent = looked_at.into_iter().zip(listed).filter(|(found, _)| found.is_none());
@@ -51,14 +51,14 @@ impl Engine {
 
     /// Each Compose project that has containers, with the directory that they are from. As their labels say it, which is
     /// a hint.
-    pub(crate) async fn compose_directories(&self) -> Result<BTreeSet<(String, String)>, HostError> {
+    pub(super) async fn compose_directories(&self) -> Result<BTreeSet<(String, String)>, HostError> {
         let (listed, _) = self.list_compose(vec![WORKING_DIRECTORY.to_owned(), NO_ONE_OFF.to_owned()]).await?;
         let of_one = |mut one: Listed| Some((one.labels.remove(PROJECT)?, one.labels.remove(WORKING_DIRECTORY)?));
         Ok(listed.into_iter().filter_map(of_one).collect())
     }
 
     /// The containers that run and are not of the Compose project, as far as their labels say so.
-    pub(crate) async fn strangers(&self, project: &str) -> Result<Vec<Stranger>, HostError> {
+    pub(super) async fn strangers(&self, project: &str) -> Result<Vec<Stranger>, HostError> {
         let mut listed = self.list(&[]).await?;
         listed.retain(|container| container.labels.get(PROJECT).is_none_or(|its| its != project));
         let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// The names of the Compose projects that have containers from `directory`.
-    pub(crate) async fn projects_of(&self, directory: &str) -> Result<Vec<String>, HostError> {
+    pub(super) async fn projects_of(&self, directory: &str) -> Result<Vec<String>, HostError> {
         let labels = vec![format!("{WORKING_DIRECTORY}={directory}"), NO_ONE_OFF.to_owned()];
         let mut projects: Vec<String> = self
             .list_compose(labels)
@@ -109,14 +109,14 @@ impl Engine {
 
 /// A container of somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stranger {
-    pub(crate) container: ContainerFacts,
+pub(super) struct Stranger {
+    pub(super) container: ContainerFacts,
     /// Of Compose, where a label names one.
-    pub(crate) project: Option<String>,
+    pub(super) project: Option<String>,
 }
 
 /// The container that stands for a service: the newest.
-pub(crate) fn representative<'a>(containers: &'a [ContainerFacts], service: &str) -> Option<&'a ContainerFacts> {
+pub(super) fn representative<'a>(containers: &'a [ContainerFacts], service: &str) -> Option<&'a ContainerFacts> {
     containers.iter().filter(|container| container.service == service).max_by_key(|container| &container.created)
 }
 

@@ -9,7 +9,7 @@ use crate::host::engine::resources::Network;
 
 /// Why `services`, or what they need, could not be started: a network or volume of somebody else that is not there, or two
 /// networks of one name. Each with the command that puts it right.
-pub(crate) async fn troubles(engine: &Engine, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
+pub(super) async fn troubles(engine: &Engine, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
     let Used { networks, volumes } = used(model, services);
     let mut troubles = Vec::new();
     let existing = engine.networks().await?;

@@ -26,7 +26,7 @@ struct Follower<'a> {
 
 /// Restarts the containers of services that did not move, where one that did and that they follow is younger than they.
 /// So it may be asked again after a crash.
-pub(crate) async fn followers(
+pub(super) async fn followers(
     engine: &Engine,
     model: &Model,
     moved: &[String],

@@ -7,13 +7,13 @@ use crate::model::{ImageReference, Repository};
 
 /// A service that a release moves, and the reference that the files name for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selected {
-    pub(crate) name: String,
-    pub(crate) reference: ImageReference,
+pub(super) struct Selected {
+    pub(super) name: String,
+    pub(super) reference: ImageReference,
 }
 
 /// The services that use one of `repositories`. The error says what is wrong and how to fix it.
-pub(crate) fn select(model: &Model, spec: &Compose, repositories: &[Repository]) -> Result<Vec<Selected>, String> {
+pub(super) fn select(model: &Model, spec: &Compose, repositories: &[Repository]) -> Result<Vec<Selected>, String> {
     if let Some(unknown) = unknown_services(model, spec).first() {
         return Err(format!(
             "{} has no active service {unknown:?}, which `services` names: correct the name, or add its profile",
@@ -42,12 +42,12 @@ pub(crate) fn select(model: &Model, spec: &Compose, repositories: &[Repository])
 }
 
 /// Services that the configuration names and the files do not have, or not with these profiles.
-pub(crate) fn unknown_services<'a>(model: &Model, spec: &'a Compose) -> Vec<&'a str> {
+pub(super) fn unknown_services<'a>(model: &Model, spec: &'a Compose) -> Vec<&'a str> {
     spec.services.iter().filter(|name| !model.services.contains_key(*name)).map(String::as_str).collect()
 }
 
 /// Services that may be moved, with the references that the files name for them.
-pub(crate) fn candidates(model: &Model, spec: &Compose) -> Vec<(String, ImageReference)> {
+pub(super) fn candidates(model: &Model, spec: &Compose) -> Vec<(String, ImageReference)> {
     let may_move = |name: &String| spec.services.is_empty() || spec.services.contains(name);
     let images = model.services.iter().filter(|(name, _)| may_move(name));
     images
@@ -58,7 +58,7 @@ pub(crate) fn candidates(model: &Model, spec: &Compose) -> Vec<(String, ImageRef
 }
 
 /// The names by which the project finds images of `repositories`, and the services that it starts from each.
-pub(crate) fn uses(model: &Model, spec: &Compose, repositories: &[Repository]) -> Uses {
+pub(super) fn uses(model: &Model, spec: &Compose, repositories: &[Repository]) -> Uses {
     let mut uses = Uses::new();
     for (name, reference) in candidates(model, spec) {
         let runs = model.services.get(&name).is_some_and(|service| service.replicas() > 0);
@@ -70,12 +70,12 @@ pub(crate) fn uses(model: &Model, spec: &Compose, repositories: &[Repository]) -
 }
 
 /// What a Compose project is called among all that deployments change.
-pub(crate) fn place(compose_project: &str) -> String {
+pub(super) fn place(compose_project: &str) -> String {
     format!("the Compose project {compose_project}")
 }
 
 /// Why a service whose reference names a digest cannot be moved.
-pub(crate) fn pinned_in_the_file(name: &str, reference: &ImageReference) -> String {
+pub(super) fn pinned_in_the_file(name: &str, reference: &ImageReference) -> String {
     format!(
         "the service {name} names a digest ({reference}), so no other release can take its place: \
          let the compose file name a tag, such as {}:main",
@@ -84,7 +84,7 @@ pub(crate) fn pinned_in_the_file(name: &str, reference: &ImageReference) -> Stri
 }
 
 /// That no service uses `repository`, and what they use instead.
-pub(crate) fn unused(model: &Model, spec: &Compose, repository: &Repository) -> String {
+pub(super) fn unused(model: &Model, spec: &Compose, repository: &Repository) -> String {
     let mut used: Vec<String> =
         candidates(model, spec).into_iter().map(|(_, reference)| reference.repository().to_string()).collect();
     used.sort();

@@ -18,7 +18,7 @@ use crate::host::engine::pins;
 use crate::model::{Digest, LocalImage};
 
 /// The selected services as they are.
-pub(crate) async fn take(engine: &Engine, model: &Model, selected: &[Selected]) -> Result<Snapshot, HostError> {
+pub(super) async fn take(engine: &Engine, model: &Model, selected: &[Selected]) -> Result<Snapshot, HostError> {
     let pins = try_join_all(selected.iter().map(|service| pins::meaning(engine, &service.reference)));
     let names: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
     let (containers, pins) = try_join(engine.containers_of(&model.name, &names), pins).await?;
@@ -51,7 +51,7 @@ async fn container(
 }
 
 /// Whether each container that `snapshot` saw of a service is there, no matter what there is besides, and runs if it did.
-pub(crate) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result<bool, HostError> {
+pub(super) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result<bool, HostError> {
     let containers = snapshot.services.iter().map(|service| service.container.as_ref());
     for container in containers {
         let Some(container) = container.filter(|container| !container.ids.is_empty()) else { return Ok(false) };
@@ -73,7 +73,7 @@ fn image_id(facts: &ContainerFacts) -> Result<Digest, HostError> {
 }
 
 /// The containers of `project` that are made from one of the project's images.
-pub(crate) async fn observe(
+pub(super) async fn observe(
     engine: &Engine,
     project: &str,
     spec: &ProjectSpec,

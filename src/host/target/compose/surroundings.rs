@@ -11,7 +11,7 @@ use crate::model::ImageReference;
 
 /// That the project's own containers are found under another name of the Compose project, and what to set, if so. Only
 /// where nothing runs under the name that it has now.
-pub(crate) async fn other_name(engine: &Engine, project: &str, directory: &Path) -> Result<Option<String>, HostError> {
+pub(super) async fn other_name(engine: &Engine, project: &str, directory: &Path) -> Result<Option<String>, HostError> {
     let labelled = engine.compose_directories().await?;
     if labelled.iter().any(|(name, _)| name == project) {
         return Ok(None);
@@ -38,7 +38,7 @@ async fn canonical(path: &Path) -> PathBuf {
 }
 
 /// Containers that run from one of `references`, and are not of the Compose project.
-pub(crate) async fn other_users(
+pub(super) async fn other_users(
     engine: &Engine,
     project: &str,
     references: &BTreeSet<ImageReference>,

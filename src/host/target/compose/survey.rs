@@ -8,7 +8,7 @@ use crate::host::HostError;
 use crate::host::finding::Finding;
 
 /// Why Compose does not understand the files.
-pub(crate) fn config_error(compose: &Compose, error: &HostError) -> String {
+pub(super) fn config_error(compose: &Compose, error: &HostError) -> String {
     match error {
         HostError::Compose { reason, .. } => format!("{}: {reason}", compose.directory.display()),
         other => other.to_string(),
@@ -16,7 +16,7 @@ pub(crate) fn config_error(compose: &Compose, error: &HostError) -> String {
 }
 
 /// What in the compose files stands in the way.
-pub(crate) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding> {
+pub(super) fn of_model(model: &Model, compose: &Compose, spec: &ProjectSpec) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unknown in unknown_services(model, compose) {
         let directory = compose.directory.display();

@@ -20,7 +20,7 @@ use crate::host::health::watch::{LOG_LINES, Look, Subject, WITNESSES};
 const OTHERS: Duration = Duration::from_secs(3);
 
 /// The containers of some services of a compose project.
-pub(crate) struct Containers<'a> {
+pub(super) struct Containers<'a> {
     engine: &'a Engine,
     /// The Compose project.
     project: String,
@@ -38,7 +38,7 @@ type Provenance = HashMap<(String, String), bool>;
 
 impl<'a> Containers<'a> {
     /// Those of `services`, to be made from what is `expected`.
-    pub(crate) fn new(engine: &'a Engine, project: String, services: &'a [String], expected: &'a [Expected]) -> Self {
+    pub(super) fn new(engine: &'a Engine, project: String, services: &'a [String], expected: &'a [Expected]) -> Self {
         Self {
             engine,
             project,

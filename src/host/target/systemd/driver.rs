@@ -23,10 +23,10 @@ use crate::lanes::Lease;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 
 /// The units of one project.
-pub(crate) struct SystemdDriver<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) spec: &'a ProjectSpec,
-    pub(crate) systemd: &'a Systemd,
+pub(in crate::host::target) struct SystemdDriver<'a> {
+    pub(in crate::host::target) engine: &'a Engine,
+    pub(in crate::host::target) spec: &'a ProjectSpec,
+    pub(in crate::host::target) systemd: &'a Systemd,
 }
 
 impl SystemdDriver<'_> {

@@ -15,13 +15,13 @@ const FILES: &str = "/etc/containers/systemd";
 const DROP_IN: &str = "90-windlass.conf";
 
 /// What the drop-in of `unit` names, where there is one and it is of `repository`.
-pub(crate) fn pinned(unit: &UnitName, repository: &Repository) -> Result<Option<LocalImage>, HostError> {
+pub(super) fn pinned(unit: &UnitName, repository: &Repository) -> Result<Option<LocalImage>, HostError> {
     read(Path::new(FILES), unit, repository)
 }
 
 /// Lets `unit` be made from `source`, and says what it is called there. systemd has to read its units anew before that
 /// counts.
-pub(crate) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) -> Result<String, HostError> {
+pub(super) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) -> Result<String, HostError> {
     let image = match source {
         Source::Registry(image) => image.by_digest(),
         Source::Local(id) => {
@@ -34,7 +34,7 @@ pub(crate) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) 
 }
 
 /// Takes the drop-in away.
-pub(crate) fn unpin(unit: &UnitName) -> Result<(), HostError> {
+pub(super) fn unpin(unit: &UnitName) -> Result<(), HostError> {
     let file = drop_in(Path::new(FILES), unit);
     match fs::remove_file(&file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", &file, &error)),
@@ -43,7 +43,7 @@ pub(crate) fn unpin(unit: &UnitName) -> Result<(), HostError> {
 }
 
 /// Why there is no service of a `.container` file.
-pub(crate) fn not_made(unit: &UnitName) -> String {
+pub(super) fn not_made(unit: &UnitName) -> String {
     format!(
         "systemd has no {}: Quadlet makes it of {FILES}/{unit} where Podman 5.0 or newer is installed; \
          /usr/lib/systemd/system-generators/podman-system-generator --dryrun says what is wrong with the file",
@@ -52,7 +52,7 @@ pub(crate) fn not_made(unit: &UnitName) -> String {
 }
 
 /// What would make pinning fail, for whoever asks or for the service of windlass.
-pub(crate) fn survey(unit: &UnitName, service: &Confinement) -> Option<String> {
+pub(super) fn survey(unit: &UnitName, service: &Confinement) -> Option<String> {
     survey_in(Path::new(FILES), unit, service)
 }
 
@@ -83,7 +83,7 @@ fn survey_in(files: &Path, unit: &UnitName, service: &Confinement) -> Option<Str
 }
 
 /// Whether the service that Quadlet has made of `unit` runs what `image` names, by what its commands say.
-pub(crate) fn obeys(unit: &UnitName, image: &str, words: &[String]) -> Result<(), HostError> {
+pub(super) fn obeys(unit: &UnitName, image: &str, words: &[String]) -> Result<(), HostError> {
     if words.iter().any(|word| word == image) {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::model::{ImageReference, UnitName};
 
 /// The first of `words` that names the repository of one of `references` by another tag or digest, where nothing names
 /// it as it is called here.
-pub(crate) fn misnamed(words: &[String], references: &[ImageReference]) -> Option<ImageReference> {
+pub(super) fn misnamed(words: &[String], references: &[ImageReference]) -> Option<ImageReference> {
     let named: Vec<ImageReference> =
         words.iter().filter_map(|word| ImageReference::parse_familiar(word).ok()).collect();
     let is_of = |named: &&ImageReference, reference: &ImageReference| named.repository() == reference.repository();
@@ -31,14 +31,14 @@ fn is_called(word: &str, reference: &ImageReference) -> bool {
 }
 
 /// Units that are watched.
-pub(crate) struct Units<'a> {
-    pub(crate) bus: &'a Bus,
-    pub(crate) units: Vec<UnitName>,
+pub(super) struct Units<'a> {
+    pub(super) bus: &'a Bus,
+    pub(super) units: Vec<UnitName>,
     /// Whether they were started anew, which lets systemd count from 0; else what it counts at the first look is old.
-    pub(crate) started: bool,
+    pub(super) started: bool,
     /// As they were at the first look, and at the last.
-    pub(crate) first: Vec<UnitFacts>,
-    pub(crate) last: Vec<UnitFacts>,
+    pub(super) first: Vec<UnitFacts>,
+    pub(super) last: Vec<UnitFacts>,
 }
 
 impl Units<'_> {
