@@ -148,7 +148,7 @@ impl Machine {
             Some(here) => self.engine.note(image, &here).await,
             None => {
                 let reason = "the engine said that it was pulled, but does not have it".to_owned();
-                Err(HostError::Pull { image: image.by_digest(), reason })
+                Err(HostError::failed(format!("pulling {} failed", image.by_digest()), reason))
             }
         }
     }
@@ -178,7 +178,7 @@ impl Host for Machine {
         let found = self.engine.resolve(image, &login).await?;
         match image.digest() {
             Some(named) if *named != found => {
-                Err(HostError::Mismatch { image: image.to_string(), found: found.to_string() })
+                Err(HostError::refused("", format!("{image} is {found}, not the digest that was named with it")))
             }
             _ => Ok(image.clone().pinned(found)),
         }

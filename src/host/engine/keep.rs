@@ -108,10 +108,10 @@ impl Engine {
     /// Whether the container `name` holds `source`, as it does when this was done before.
     async fn is_held_by(&self, name: &str, source: &Source) -> Result<(), HostError> {
         match self.container(name).await? {
-            Some(container) if !self.is(&container.image_id, source).await? => Err(HostError::Engine {
-                operation: format!("keep {source}"),
-                reason: format!("the container {name} is of another image: remove or rename it"),
-            }),
+            Some(container) if !self.is(&container.image_id, source).await? => Err(HostError::failed(
+                format!("failed to keep {source}"),
+                format!("the container {name} is of another image: remove or rename it"),
+            )),
             // Where it is gone by now it was let go of.
             _ => Ok(()),
         }

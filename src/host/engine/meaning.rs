@@ -81,43 +81,46 @@ impl Refusal {
 
     /// A refusal to say what an image is.
     pub(super) fn of_registry(self, image: &str, repository: &Repository, login: &Login) -> HostError {
-        let meaning = self.meaning();
-        let reason = match self {
-            Self::Away(reason) => return HostError::EngineAway { reason },
-            Self::Status(_, reason) | Self::Stream(reason) | Self::Odd(reason) => reason,
-        };
-        let (image, host) = (image.to_owned(), repository.host());
-        match meaning {
-            Meaning::Later => HostError::RegistryAway { image, reason },
-            Meaning::Denied => {
-                HostError::NotResolved { image, reason: format!("{reason}; {}", login.after_denial(host)) }
-            }
-            Meaning::Unknown => {
-                HostError::NotResolved { image, reason: format!("{reason}{}", login.after_absence(host)) }
-            }
-            Meaning::Platform => {
-                HostError::NotResolved { image, reason: format!("{reason}; build it for this host's platform too") }
-            }
-            Meaning::Corrupt => HostError::NotResolved {
-                image,
-                reason: format!(
-                    "what the registry sent does not match its digest ({reason}); nothing of it was used: \
-                     check {host} and any cache or proxy in front of it, or push the image again"
-                ),
-            },
-            Meaning::NoSpace => HostError::NotResolved { image, reason },
+        match self.explained(image, repository, login) {
+            Ok(reason) => HostError::refused(format!("cannot resolve {image}"), reason),
+            Err(passing) => passing,
         }
     }
 
     /// A refusal to bring an image here.
     pub(super) fn of_pull(self, image: &str, repository: &Repository, login: &Login) -> HostError {
-        match (self.meaning(), self.of_registry(image, repository, login)) {
-            (Meaning::NoSpace, HostError::NotResolved { image, reason }) => {
-                HostError::Pull { image, reason: format!("{reason}; make room, for example with docker image prune") }
+        let meaning = self.meaning();
+        let reason = match self.explained(image, repository, login) {
+            Ok(reason) if meaning == Meaning::NoSpace => {
+                format!("{reason}; make room, for example with docker image prune")
             }
-            (_, HostError::NotResolved { image, reason }) => HostError::Pull { image, reason },
-            (_, other) => other,
-        }
+            Ok(reason) => reason,
+            Err(passing) => return passing,
+        };
+        HostError::failed(format!("pulling {image} failed"), reason)
+    }
+
+    /// What is wrong and the fix, unless it passes by itself.
+    fn explained(self, image: &str, repository: &Repository, login: &Login) -> Result<String, HostError> {
+        let meaning = self.meaning();
+        let reason = match self {
+            Self::Away(reason) => return Err(HostError::engine_away(reason)),
+            Self::Status(_, reason) | Self::Stream(reason) | Self::Odd(reason) => reason,
+        };
+        let host = repository.host();
+        Ok(match meaning {
+            Meaning::Later => {
+                return Err(HostError::passing(format!("the registry of {image} does not answer"), reason));
+            }
+            Meaning::Denied => format!("{reason}; {}", login.after_denial(host)),
+            Meaning::Unknown => format!("{reason}{}", login.after_absence(host)),
+            Meaning::Platform => format!("{reason}; build it for this host's platform too"),
+            Meaning::Corrupt => format!(
+                "what the registry sent does not match its digest ({reason}); nothing of it was used: \
+                 check {host} and any cache or proxy in front of it, or push the image again"
+            ),
+            Meaning::NoSpace => reason,
+        })
     }
 }
 

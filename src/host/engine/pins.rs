@@ -39,9 +39,9 @@ pub(in crate::host) async fn pin(
     reference: &ImageReference,
     source: &Source,
 ) -> Result<(), HostError> {
-    let operation = || format!("pin {reference} to {source}");
+    let failed = |reason: String| HostError::failed(format!("failed to pin {reference} to {source}"), reason);
     let Some(image) = engine.image_of(source).await? else {
-        return Err(HostError::Engine { operation: operation(), reason: "the image is not on this host".to_owned() });
+        return Err(failed("the image is not on this host".to_owned()));
     };
     let (repository, tag) = (reference.repository().to_string(), reference.tag().unwrap_or("latest"));
     engine.tag(&image.id, &repository, tag).await?;
@@ -49,7 +49,7 @@ pub(in crate::host) async fn pin(
         Some(found) if found.id == image.id => Ok(()),
         found => {
             let found = found.map_or_else(|| "nothing".to_owned(), |image| image.id.to_string());
-            Err(HostError::Engine { operation: operation(), reason: format!("it means {found} all the same") })
+            Err(failed(format!("it means {found} all the same")))
         }
     }
 }
@@ -71,7 +71,7 @@ pub(in crate::host) async fn hold(
                     "{reference} means {found} now, and not {image}: something moved the name; \
                      {service} must not pull or tag it by itself"
                 );
-                return Err(HostError::Unhealthy { reason, evidence: Vec::new() });
+                return Err(HostError::unhealthy(reason, Vec::new()));
             }
         }
     }

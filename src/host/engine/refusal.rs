@@ -44,9 +44,9 @@ impl Refusal {
     /// The failure of `operation`, said to people.
     pub(super) fn during(self, operation: &str) -> HostError {
         match self {
-            Self::Away(reason) => HostError::EngineAway { reason },
+            Self::Away(reason) => HostError::engine_away(reason),
             Self::Status(_, reason) | Self::Stream(reason) | Self::Odd(reason) => {
-                HostError::Engine { operation: operation.to_owned(), reason }
+                HostError::failed(format!("failed to {operation}"), reason)
             }
         }
     }

@@ -38,12 +38,14 @@ impl Engine {
         };
         let engine = self.known_version().await?;
         if let Some(reason) = wrong_platform(&answer, &engine) {
-            return Err(HostError::NotResolved { image: name, reason });
+            return Err(HostError::refused(format!("cannot resolve {name}"), reason));
         }
         let digest = answer.descriptor.digest.unwrap_or_default();
-        digest.parse().map_err(|_| HostError::NotResolved {
-            image: name,
-            reason: format!("the registry answered with {digest:?}, which is not a digest"),
+        digest.parse().map_err(|_| {
+            HostError::refused(
+                format!("cannot resolve {name}"),
+                format!("the registry answered with {digest:?}, which is not a digest"),
+            )
         })
     }
 
@@ -104,7 +106,7 @@ impl Engine {
 
     /// The digest of `image`, which was pulled as `name`.
     async fn digest_of_pulled(&self, image: &ImageReference, name: &str) -> Result<Digest, HostError> {
-        let refused = |reason: String| HostError::NotResolved { image: name.to_owned(), reason };
+        let refused = |reason: String| HostError::refused(format!("cannot resolve {name}"), reason);
         let no_digest = || refused("the engine pulled it and does not know its digest".to_owned());
         let pulled = self.image(name).await?.ok_or_else(no_digest)?;
         let (os, architecture) = pulled.platform.clone();

@@ -101,7 +101,7 @@ impl<S: Subject> Watch<'_, S> {
     }
 
     async fn failure(&self, reason: String) -> HostError {
-        HostError::Unhealthy { reason, evidence: self.subject.evidence().await }
+        HostError::unhealthy(reason, self.subject.evidence().await)
     }
 }
 

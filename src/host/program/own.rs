@@ -71,7 +71,7 @@ pub(in crate::host) async fn run(
         on_line: Some(&say),
         record: context.runs.begin(context.lease.project()),
     };
-    let failed = |reason: String| HostError::Command { program: program.clone(), reason };
+    let failed = |reason: String| HostError::refused(format!("{program} failed"), reason);
     let output = run.output().await.map_err(|error| match error {
         ExecError::NotFound { .. } => failed("it does not exist".to_owned()),
         // It names the program itself.
@@ -80,7 +80,7 @@ pub(in crate::host) async fn run(
             let said = if tail.is_empty() { String::new() } else { format!("; it said last: {tail}") };
             failed(format!("not done within {}{said}", humantime::format_duration(after)))
         }
-        error @ ExecError::Short { .. } => HostError::Short { reason: error.to_string() },
+        error @ ExecError::Short { .. } => HostError::short_of_resources(error.to_string()),
         other @ ExecError::NoDirectory { .. } => failed(other.to_string()),
     })?;
     if output.status.success() { Ok(()) } else { Err(failed(why(&output))) }

@@ -76,9 +76,9 @@ impl Runs {
                     break;
                 }
                 if begun.elapsed() > PATIENCE {
-                    let operation = "end a program of an interrupted deployment".to_owned();
+                    let what = "failed to end a program of an interrupted deployment";
                     let reason = format!("the processes {processes:?} do not end");
-                    return Err(HostError::Engine { operation, reason });
+                    return Err(HostError::failed(what, reason));
                 }
                 for pid in processes {
                     tracing::info!(%project, pid = pid.as_raw(), "ending a program of an interrupted deployment");

@@ -104,9 +104,9 @@ impl Bus {
             bus.manager("Subscribe", &()).await?;
             Ok(bus)
         };
-        connected.await.map_err(|error: Error| HostError::Unit {
-            operation: "reach systemd over the system bus".to_owned(),
-            reason: format!("{error}: units need a host that runs systemd and dbus"),
+        connected.await.map_err(|error: Error| {
+            let reason = format!("{error}: units need a host that runs systemd and dbus");
+            HostError::refused("failed to reach systemd over the system bus", reason)
         })
     }
 
@@ -124,11 +124,11 @@ impl Bus {
             if removed == job {
                 return match result.as_str() {
                     "done" | "skipped" => Ok(()),
-                    result => Err(HostError::Unit { operation: operation(), reason: in_words(result) }),
+                    result => Err(HostError::refused(format!("failed to {}", operation()), in_words(result))),
                 };
             }
         }
-        Err(HostError::Unit { operation: operation(), reason: "the system bus was closed".to_owned() })
+        Err(HostError::refused(format!("failed to {}", operation()), "the system bus was closed"))
     }
 
     /// Has systemd read all units anew.
@@ -251,7 +251,7 @@ fn refused(operation: &str, error: &Error) -> HostError {
     } else {
         said
     };
-    HostError::Unit { operation: operation.to_owned(), reason }
+    HostError::refused(format!("failed to {operation}"), reason)
 }
 
 /// A job's result, for people.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::command::ComposeCommand;
+use super::command::{ComposeCommand, ComposeError};
 use super::dependencies::{Needed, Readiness, are_as_the_files_say, missing, needed_by, one_shots_first, readiness};
 use super::ghosts;
 use super::leftovers;
@@ -81,13 +81,14 @@ impl Apply<'_> {
             self.rejoin(model, &before, &rest).await
         };
         match applied.await {
-            Err(error @ HostError::Compose { .. }) => Err(self.explain(error, model, services).await),
-            result => result,
+            Err(ComposeError::Host(error)) => Err(error),
+            Err(refused @ ComposeError::Refused { .. }) => Err(self.explain(refused.into(), model, services).await),
+            Ok(()) => Ok(()),
         }
     }
 
     /// Has Compose bring up these services and nothing else.
-    async fn up(&self, model: &Model, options: &[&str], services: &[String]) -> Result<(), HostError> {
+    async fn up(&self, model: &Model, options: &[&str], services: &[String]) -> Result<(), ComposeError> {
         let mut options = options.to_vec();
         if !self.sees_what_they_need(model, services).await? {
             options.push("--no-deps");
@@ -123,11 +124,16 @@ impl Apply<'_> {
     }
 
     /// Runs a service that ends by itself and that others of this release wait for, while they are still what they were.
-    async fn run_to_its_end(&self, model: &Model, before: &[ContainerFacts], needed: &Needed) -> Result<(), HostError> {
+    async fn run_to_its_end(
+        &self,
+        model: &Model,
+        before: &[ContainerFacts],
+        needed: &Needed,
+    ) -> Result<(), ComposeError> {
         let service = std::slice::from_ref(&needed.service);
         self.narrator.say(&format!("running {} before the services that wait for it", needed.service));
         self.replace(&[], model, before, service).await?;
-        self.until_ready(model, needed).await
+        Ok(self.until_ready(model, needed).await?)
     }
 
     /// Has Compose replace the services' containers. What passes by itself is tried again: a removal that is under way,
@@ -139,11 +145,11 @@ impl Apply<'_> {
         model: &Model,
         before: &[ContainerFacts],
         services: &[String],
-    ) -> Result<(), HostError> {
+    ) -> Result<(), ComposeError> {
         let mut attempts = 1..ATTEMPTS;
         loop {
             let result = self.up(model, options, services).await;
-            let Err(HostError::Compose { reason, .. }) = &result else { return result };
+            let Err(ComposeError::Refused { reason, .. }) = &result else { return result };
             if attempts.next().is_none() {
                 return result;
             }
@@ -171,7 +177,7 @@ impl Apply<'_> {
 
     /// Replaces once more what was not made from the pinned image. Compose goes by labels that it wrote on a container,
     /// and one that was interrupted may have written what was not so; the engine knows what a container was made from.
-    async fn recreate_what_is_not_pinned(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
+    async fn recreate_what_is_not_pinned(&self, model: &Model, services: &[String]) -> Result<(), ComposeError> {
         let mut containers = self.engine.containers_of(&model.name, services).await?;
         let is_there = |service: &String| containers.iter().any(|container| container.service == *service);
         if !leftovers::leftovers(model, &containers).is_empty() || !services.iter().all(is_there) {
@@ -226,7 +232,7 @@ impl Apply<'_> {
         before: &[ContainerFacts],
         services: &[String],
         begun: Instant,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), ComposeError> {
         let is_old = |container: &&ContainerFacts| {
             let is_it = |old: &ContainerFacts| old.id == container.id && old.started_at == container.started_at;
             before.iter().any(|old| is_it(old) && old.state == State::Running)
@@ -258,7 +264,7 @@ impl Apply<'_> {
     async fn explain(&self, error: HostError, model: &Model, services: &[String]) -> HostError {
         let ghosts = ghosts::find(self.engine, &model.name).await.unwrap_or_default();
         if let Some(reason) = ghosts.into_iter().next() {
-            return HostError::Compose { command: "up", reason };
+            return ComposeError::Refused { command: "up", reason }.into();
         }
         let containers = match self.engine.containers_of(&model.name, services).await {
             Ok(containers) => containers,
@@ -275,7 +281,7 @@ impl Apply<'_> {
         let is_told = !first.error.is_empty() && said.contains(&first.error);
         let words = if is_told { first.state_word() } else { first.state_words() };
         let reason = format!("{said}; {} is {words}", first.name);
-        HostError::Unhealthy { reason, evidence: self.evidence(&broken).await }
+        HostError::unhealthy(reason, self.evidence(&broken).await)
     }
 
     async fn evidence(&self, containers: &[ContainerFacts]) -> Vec<Evidence> {
@@ -326,11 +332,11 @@ impl Apply<'_> {
     }
 
     async fn failure(&self, reason: String, containers: &[ContainerFacts]) -> HostError {
-        HostError::Unhealthy { reason, evidence: self.evidence(containers).await }
+        HostError::unhealthy(reason, self.evidence(containers).await)
     }
 
     /// Replaces the containers that lived in a namespace of one that was replaced: they would be cut off for good.
-    async fn rejoin(&self, model: &Model, before: &[ContainerFacts], services: &[String]) -> Result<(), HostError> {
+    async fn rejoin(&self, model: &Model, before: &[ContainerFacts], services: &[String]) -> Result<(), ComposeError> {
         let dwellers = |host: &String| dwellers(model, before, services, host);
         if services.iter().all(|service| dwellers(service).is_empty()) {
             return Ok(());

@@ -29,9 +29,39 @@ pub(in crate::host) struct ComposeCommand<'a> {
     pub(in crate::host) docker_config: Option<&'a Path>,
 }
 
+/// Why Compose did not do what was asked.
+#[derive(Debug, Clone)]
+pub(in crate::host) enum ComposeError {
+    /// It says why, in its last lines.
+    Refused {
+        /// The subcommand.
+        command: &'static str,
+        reason: String,
+    },
+    /// It could not even try, or not just then.
+    Host(HostError),
+}
+
+impl From<HostError> for ComposeError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<ComposeError> for HostError {
+    fn from(error: ComposeError) -> Self {
+        match error {
+            ComposeError::Refused { command, reason } => {
+                Self::failed(format!("docker compose {command} failed"), reason)
+            }
+            ComposeError::Host(error) => error,
+        }
+    }
+}
+
 impl ComposeCommand<'_> {
     /// What Compose makes of the files.
-    pub(in crate::host) async fn config(&self) -> Result<Model, HostError> {
+    pub(in crate::host) async fn config(&self) -> Result<Model, ComposeError> {
         let output = self.run("config", &["config", "--format", "json"], READING, None, None).await?;
         if output.stdout.is_cut() {
             return Err(failed("config", "its output is larger than 16 MiB"));
@@ -40,7 +70,7 @@ impl ComposeCommand<'_> {
     }
 
     /// The major and minor version of Compose.
-    pub(super) async fn version(&self) -> Result<(u32, u32), HostError> {
+    pub(super) async fn version(&self) -> Result<(u32, u32), ComposeError> {
         let output = self.run("version", &["version", "--short"], READING, None, None).await?;
         let said = String::from_utf8_lossy(output.stdout.bytes());
         version(&said).ok_or_else(|| failed("version", &format!("{:?} is not a version", said.trim())))
@@ -48,7 +78,7 @@ impl ComposeCommand<'_> {
 
     /// For each service of the files, what Compose compares with what it noted on a container, to see whether it must
     /// replace it.
-    pub(super) async fn config_hashes(&self) -> Result<BTreeMap<String, String>, HostError> {
+    pub(super) async fn config_hashes(&self) -> Result<BTreeMap<String, String>, ComposeError> {
         let output = self.run("config", &["config", "--hash", "*"], READING, None, None).await?;
         let said = String::from_utf8_lossy(output.stdout.bytes());
         let pair =
@@ -65,7 +95,7 @@ impl ComposeCommand<'_> {
         limit: Duration,
         record: Option<Record>,
         narrator: &Narrator,
-    ) -> Result<(), HostError> {
+    ) -> Result<(), ComposeError> {
         let mut arguments = vec!["up", "--detach", "--no-build", "--pull", "never"];
         arguments.extend(options);
         // What follows are services, whatever they are called.
@@ -81,7 +111,7 @@ impl ComposeCommand<'_> {
         deadline: Duration,
         record: Option<Record>,
         narrator: Option<&Narrator>,
-    ) -> Result<Output, HostError> {
+    ) -> Result<Output, ComposeError> {
         let arguments = self.arguments(arguments);
         let mut environment = vec![("DOCKER_HOST", self.engine.to_owned())];
         if let Some(directory) = self.docker_config {
@@ -108,9 +138,10 @@ impl ComposeCommand<'_> {
                 failed(command, &format!("docker is not installed, or not in PATH; {NO_COMPOSE}"))
             }
             ExecError::NoDirectory { directory } => {
-                HostError::Target { reason: format!("the directory {directory} of the compose project does not exist") }
+                let reason = format!("the directory {directory} of the compose project does not exist");
+                HostError::refused("", reason).into()
             }
-            error @ ExecError::Short { .. } => HostError::Short { reason: error.to_string() },
+            error @ ExecError::Short { .. } => HostError::short_of_resources(error.to_string()).into(),
             error => failed(command, &error.to_string()),
         })?;
         if output.status.success() {
@@ -118,7 +149,7 @@ impl ComposeCommand<'_> {
         }
         let error = refused(command, output.status, &String::from_utf8_lossy(output.stderr.bytes()));
         // Each version of the client words it otherwise, and takes offence at our options first.
-        if !error.is_passing() && !is_installed(&environment).await {
+        if matches!(error, ComposeError::Refused { .. }) && !is_installed(&environment).await {
             return Err(failed(command, NO_COMPOSE));
         }
         Err(error)
@@ -166,21 +197,21 @@ async fn is_installed(environment: &[(&'static str, String)]) -> bool {
     run.output().await.map_or(true, |output| output.status.success())
 }
 
-fn failed(command: &'static str, reason: &str) -> HostError {
-    HostError::Compose { command, reason: reason.to_owned() }
+fn failed(command: &'static str, reason: &str) -> ComposeError {
+    ComposeError::Refused { command, reason: reason.to_owned() }
 }
 
-fn refused(command: &'static str, status: ExitStatus, said: &str) -> HostError {
+fn refused(command: &'static str, status: ExitStatus, said: &str) -> ComposeError {
     // The last is what a client says whose engine ended in the middle of an answer.
     const AWAY: [&str; 3] = ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF"];
     // What the engine answers may quote what an image says, and shows that the engine is there.
     let is_of_the_client = |line: &&str| !line.contains("Error response from daemon");
     if said.lines().filter(is_of_the_client).any(|line| AWAY.iter().any(|sign| line.contains(sign))) {
-        return HostError::EngineAway { reason: essence(said) };
+        return HostError::engine_away(essence(said)).into();
     }
     let said = essence(said);
     if is_about_an_image_that_comes_or_goes(&said) {
-        return HostError::EngineDisturbed { reason: said };
+        return HostError::passing("the engine reported a transient error", said).into();
     }
     let code = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
     failed(command, &if said.is_empty() { code } else { said })
@@ -240,7 +271,7 @@ mod tests {
             ),
             ("", false),
         ] {
-            let error = refused("up", status, said);
+            let error = HostError::from(refused("up", status, said));
             assert_eq!(error.is_passing(), passes, "{error}");
         }
     }
@@ -293,7 +324,7 @@ mod tests {
         let mut spec = compose_of_shop();
         spec.directory = "/no/such/shop".into();
         let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
-        let error = command.config().await.unwrap_err();
+        let error = HostError::from(command.config().await.unwrap_err());
         assert_eq!(error.to_string(), "the directory /no/such/shop of the compose project does not exist");
     }
 }

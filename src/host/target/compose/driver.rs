@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use super::apply::{Apply, withdraw};
-use super::command::ComposeCommand;
+use super::command::{ComposeCommand, ComposeError};
 use super::memory::Memory;
 use super::model::Model;
 use super::select::{candidates, place, select, uses};
@@ -43,7 +43,7 @@ pub(in crate::host::target) struct ComposeDriver<'a> {
 
 impl ComposeDriver<'_> {
     /// What Compose makes of the project's files, now.
-    async fn model(&self) -> Result<Model, HostError> {
+    async fn model(&self) -> Result<Model, ComposeError> {
         let model = {
             // Never closed.
             let _turn = self.memory.reading.acquire().await;
@@ -153,16 +153,16 @@ impl Driver for ComposeDriver<'_> {
         let uses = |model: &Model| uses(model, self.compose, repositories);
         match self.model().await {
             Ok(model) => Ok(uses(&model)),
-            Err(error) => self.memory.recall(&self.spec.name, self.compose, uses).ok_or(error),
+            Err(error) => self.memory.recall(&self.spec.name, self.compose, uses).ok_or_else(|| error.into()),
         }
     }
 
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
         let model = self.model().await?;
-        let selected = select(&model, self.compose, repositories).map_err(|reason| HostError::Target { reason })?;
+        let selected = select(&model, self.compose, repositories).map_err(|reason| HostError::refused("", reason))?;
         let services: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
         if let Some(reason) = self.obstacles(&model, &services).await?.into_iter().next() {
-            return Err(HostError::Target { reason });
+            return Err(HostError::refused("", reason));
         }
         snapshot::take(self.engine, &model, &selected).await
     }
@@ -241,7 +241,7 @@ impl Driver for ComposeDriver<'_> {
     async fn survey(&self) -> Vec<Finding> {
         let model = match self.model().await {
             Ok(model) => model,
-            Err(error) => return vec![Finding::error(survey::config_error(self.compose, &error))],
+            Err(error) => return vec![Finding::error(survey::config_error(self.compose, error))],
         };
         let mut findings = survey::of_model(&model, self.compose, self.spec);
         findings.extend(self.survey_host(&model).await.unwrap_or_else(|error| vec![Finding::error(error.to_string())]));

@@ -66,9 +66,9 @@ pub(super) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result
 }
 
 fn image_id(facts: &ContainerFacts) -> Result<Digest, HostError> {
-    facts.image_id.parse().map_err(|_| HostError::Engine {
-        operation: format!("look at {}", facts.name),
-        reason: format!("{:?} is not the id of an image", facts.image_id),
+    facts.image_id.parse().map_err(|_| {
+        let reason = format!("{:?} is not the id of an image", facts.image_id);
+        HostError::failed(format!("failed to look at {}", facts.name), reason)
     })
 }
 

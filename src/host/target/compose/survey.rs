@@ -1,17 +1,17 @@
 //! What in compose files stands in the way of a deployment.
 
+use super::command::ComposeError;
 use super::hints;
 use super::model::Model;
 use super::select::{candidates, pinned_in_the_file, unknown_services, unused};
 use crate::deploy::spec::{Compose, ProjectSpec};
-use crate::host::HostError;
 use crate::host::finding::Finding;
 
 /// Why Compose does not understand the files.
-pub(super) fn config_error(compose: &Compose, error: &HostError) -> String {
+pub(super) fn config_error(compose: &Compose, error: ComposeError) -> String {
     match error {
-        HostError::Compose { reason, .. } => format!("{}: {reason}", compose.directory.display()),
-        other => other.to_string(),
+        ComposeError::Refused { reason, .. } => format!("{}: {reason}", compose.directory.display()),
+        ComposeError::Host(error) => error.to_string(),
     }
 }
 

@@ -76,7 +76,7 @@ impl SystemdDriver<'_> {
         match bus.facts(unit).await {
             Ok(facts) => {
                 let reason = format!("{error}; {unit} is {}", facts.state_words());
-                HostError::Unhealthy { reason, evidence: vec![evidence(&facts).await] }
+                HostError::unhealthy(reason, vec![evidence(&facts).await])
             }
             Err(_) => error,
         }
@@ -108,10 +108,10 @@ impl Driver for SystemdDriver<'_> {
             let facts = bus.facts(&unit.started()).await?;
             if let Some(reason) = facts.unusable() {
                 let reason = if unit.is_quadlet() { quadlet::not_made(unit) } else { reason };
-                return Err(HostError::Target { reason });
+                return Err(HostError::refused("", reason));
             }
             if let Some(reason) = self.misnamed(&bus, unit, repositories).await? {
-                return Err(HostError::Target { reason });
+                return Err(HostError::refused("", reason));
             }
             for reference in self.references(repositories) {
                 let pinned = self.pinned(unit, &reference).await?;

@@ -26,7 +26,7 @@ pub(super) fn pin(unit: &UnitName, reference: &ImageReference, source: &Source) 
         Source::Registry(image) => image.by_digest(),
         Source::Local(id) => {
             let reason = format!("{id} has no digest of a registry, by which {unit} could name it");
-            return Err(HostError::Unit { operation: format!("pin {reference}"), reason });
+            return Err(HostError::refused(format!("failed to pin {reference}"), reason));
         }
     };
     write(Path::new(FILES), unit, &image)?;
@@ -92,7 +92,7 @@ pub(super) fn obeys(unit: &UnitName, image: &str, words: &[String]) -> Result<()
          drop-in or unit may come before ours; see `systemctl cat {}`",
         unit.started()
     );
-    Err(HostError::Unit { operation: format!("pin {unit}"), reason })
+    Err(HostError::refused(format!("failed to pin {unit}"), reason))
 }
 
 fn drop_in(files: &Path, unit: &UnitName) -> PathBuf {
@@ -135,7 +135,7 @@ fn failed(what: &str, file: &Path, error: &std::io::Error) -> HostError {
         }
         _ => error.to_string(),
     };
-    HostError::Unit { operation: format!("{what} {}", file.display()), reason }
+    HostError::refused(format!("failed to {what} {}", file.display()), reason)
 }
 
 #[cfg(test)]
