@@ -12,7 +12,7 @@ use nix::unistd::{AccessFlags, User, access, geteuid};
 
 use super::record::Record;
 use crate::config::Settings;
-use crate::host::survey::Finding;
+use crate::host::finding::Finding;
 use crate::store;
 
 /// With less room than this nothing can be relied on, and with less than that it will not last.
@@ -214,7 +214,7 @@ fn as_whom() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::survey::Severity;
+    use crate::host::finding::Severity;
 
     #[test]
     fn a_listening_socket_is_found_in_the_kernels_table() {

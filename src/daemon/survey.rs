@@ -12,12 +12,13 @@ use super::needs;
 use crate::config::Settings;
 use crate::deploy::sharing::{Uses, conflict};
 use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::host::EngineVersion;
 use crate::host::Host as _;
+use crate::host::finding::Finding;
+pub use crate::host::finding::Severity;
 use crate::host::machine::{Machine, MachineSettings};
 use crate::host::polkit;
 use crate::host::record::Memory;
-pub use crate::host::survey::Severity;
-use crate::host::survey::{EngineVersion, Finding};
 use crate::model::{ProjectName, Repository};
 
 /// How many projects are looked at at a time, and how long anything may take.

@@ -8,22 +8,21 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use nix::unistd::{User, getuid};
 
-use super::compose::ComposeCommand;
-use super::credentials::{RegistryCredentials, Vault};
-use super::docker::Engine;
-use super::driver::Driver;
-use super::driver::command::CommandDriver;
-use super::driver::compose::{ComposeDriver, Memory};
-use super::driver::systemd::SystemdDriver;
-use super::lifecycle::{self, Context};
-use super::record::ImageRecord;
-use super::runs::Runs;
-use super::survey::{EngineVersion, Finding};
-use super::{End, Host, HostError, Narrator};
+use super::engine::client::Engine;
+use super::engine::credentials::{RegistryCredentials, Vault};
+use super::engine::record::ImageRecord;
+use super::finding::Finding;
+use super::lifecycle;
+use super::program::own::Context;
+use super::program::runs::Runs;
+use super::target::Equipment;
+use super::target::compose::memory::Memory;
+use super::target::driver::Driver;
+use super::{End, EngineVersion, Host, HostError, Narrator};
 use crate::deploy::plan::{Source, Step};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
-use crate::deploy::spec::{Compose, ProjectSpec, Target};
+use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::lanes::Lease;
 use crate::model::{Clock, ImageReference, PinnedImage, ProjectName, Repository};
 
@@ -119,30 +118,22 @@ impl Machine {
     /// # Errors
     /// Compose is missing, or does not understand the files.
     pub async fn images_in(&self, compose: &Compose) -> Result<Vec<(String, Option<String>)>, HostError> {
-        let model = self.compose(compose).config().await?;
+        let model = self.equipment().compose(compose).config().await?;
         Ok(model.services.into_iter().map(|(name, service)| (name, service.image)).collect())
     }
 
-    fn compose<'a>(&'a self, spec: &'a Compose) -> ComposeCommand<'a> {
-        ComposeCommand { spec, engine: self.engine.address(), docker_config: self.docker_config.as_deref() }
+    fn equipment(&self) -> Equipment<'_> {
+        Equipment {
+            engine: &self.engine,
+            vault: &self.vault,
+            runs: &self.runs,
+            docker_config: self.docker_config.as_deref(),
+            memory: &self.memory,
+        }
     }
 
     fn driver<'a>(&'a self, spec: &'a ProjectSpec) -> Box<dyn Driver + 'a> {
-        match &spec.target {
-            Target::Compose(compose) => Box::new(ComposeDriver {
-                engine: &self.engine,
-                vault: &self.vault,
-                memory: &self.memory,
-                runs: &self.runs,
-                command: self.compose(compose),
-                spec,
-                compose,
-            }),
-            Target::Systemd(systemd) => Box::new(SystemdDriver { engine: &self.engine, spec, systemd }),
-            Target::Command(commands) => {
-                Box::new(CommandDriver { engine: &self.engine, runs: &self.runs, spec, commands })
-            }
-        }
+        self.equipment().driver(spec)
     }
 
     async fn pull(&self, image: &PinnedImage, narrator: &Narrator) -> Result<(), HostError> {
@@ -157,7 +148,7 @@ impl Machine {
             Some(here) => self.engine.note(image, &here).await,
             None => {
                 let reason = "the engine said that it was pulled, but does not have it".to_owned();
-                Err(HostError::Pull { image: image.by_digest(), reason })
+                Err(HostError::failed(format!("pulling {} failed", image.by_digest()), reason))
             }
         }
     }
@@ -187,7 +178,7 @@ impl Host for Machine {
         let found = self.engine.resolve(image, &login).await?;
         match image.digest() {
             Some(named) if *named != found => {
-                Err(HostError::Mismatch { image: image.to_string(), found: found.to_string() })
+                Err(HostError::refused("", format!("{image} is {found}, not the digest that was named with it")))
             }
             _ => Ok(image.clone().pinned(found)),
         }

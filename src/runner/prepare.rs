@@ -55,7 +55,7 @@ impl Runner {
         let theirs =
             neighbours.iter().zip(&theirs).filter_map(|(other, uses)| Some((&other.name, uses.as_ref().ok()?)));
         match conflict(&spec.name, &own, theirs) {
-            Some(reason) => Err(HostError::Target { reason }),
+            Some(reason) => Err(HostError::refused("", reason)),
             None => Ok(()),
         }
     }

@@ -34,5 +34,5 @@ impl ImageRecord for Store {
 }
 
 fn unusable(error: StoreError) -> HostError {
-    HostError::Record { reason: error.to_string() }
+    HostError::refused("the record of images cannot be read or written", error.to_string())
 }

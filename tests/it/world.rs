@@ -196,7 +196,7 @@ impl World {
     fn effect(&self, spec: &ProjectSpec, step: &Step) -> Result<(), HostError> {
         let mut state = self.state();
         if state.engine_away {
-            return Err(HostError::EngineAway { reason: "connection refused".to_owned() });
+            return Err(HostError::engine_away("connection refused"));
         }
         state.carry_out(spec, step)?;
         state.done.push(step.to_string());
@@ -210,7 +210,7 @@ impl State {
             Step::Pull { image } => {
                 if self.manners.get(&image.digest) == Some(&Manner::Unpullable) {
                     let reason = "no matching manifest for linux/amd64".to_owned();
-                    return Err(HostError::Pull { image: image.to_string(), reason });
+                    return Err(HostError::failed(format!("pulling {image} failed"), reason));
                 }
                 self.local.insert(image.digest.clone());
             }
@@ -234,7 +234,7 @@ impl State {
                 if change.back && self.stumbles > 0 {
                     self.stumbles -= 1;
                     let reason = "Conflict. The container name \"/shop-web-1\" is already in use".to_owned();
-                    return Err(HostError::Compose { command: "up", reason });
+                    return Err(HostError::failed("docker compose up failed", reason));
                 }
                 for service in services {
                     let reference = self.reference(&spec.name, service);
@@ -242,7 +242,7 @@ impl State {
                     let manner = self.manners.get(&digest).copied();
                     if manner == Some(Manner::Unstartable) {
                         let reason = "driver failed programming external connectivity".to_owned();
-                        return Err(HostError::Compose { command: "up", reason });
+                        return Err(HostError::failed("docker compose up failed", reason));
                     }
                     let running = Running { digest, works: manner != Some(Manner::Unhealthy) };
                     self.running.insert((spec.name.clone(), service.clone()), running);
@@ -259,7 +259,7 @@ impl State {
                             health: vec!["exit 1: no answer".to_owned()],
                         };
                         let reason = format!("{service} is unhealthy");
-                        return Err(HostError::Unhealthy { reason, evidence: vec![evidence] });
+                        return Err(HostError::unhealthy(reason, vec![evidence]));
                     }
                 }
             }
@@ -277,18 +277,16 @@ impl State {
 
     fn resolve(&self, image: &ImageReference) -> Result<PinnedImage, HostError> {
         if self.engine_away {
-            return Err(HostError::EngineAway { reason: "connection refused".to_owned() });
+            return Err(HostError::engine_away("connection refused"));
         }
         let name = format!("{}:{}", image.repository(), image.tag().unwrap_or("latest"));
         match (self.registry.get(&name), image.digest()) {
             (Some(found), Some(named)) if found != named => {
-                Err(HostError::Mismatch { image: image.to_string(), found: found.to_string() })
+                Err(HostError::refused("", format!("{image} is {found}, not the digest that was named with it")))
             }
             (Some(found), _) => Ok(image.clone().pinned(found.clone())),
             (None, Some(named)) if image.tag().is_none() => Ok(image.clone().pinned(named.clone())),
-            (None, _) => {
-                Err(HostError::NotResolved { image: image.to_string(), reason: "manifest unknown".to_owned() })
-            }
+            (None, _) => Err(HostError::refused(format!("cannot resolve {image}"), "manifest unknown")),
         }
     }
 
@@ -308,7 +306,7 @@ impl State {
         });
         let services: Vec<Service> = services.collect();
         if services.is_empty() {
-            return Err(HostError::Target { reason: "no service uses this image".to_owned() });
+            return Err(HostError::refused("", "no service uses this image"));
         }
         Ok(Snapshot { services })
     }
@@ -324,7 +322,7 @@ impl State {
 }
 
 fn failing(command: &CommandLine) -> HostError {
-    HostError::Command { program: command.program().to_owned(), reason: "exit code 1: not today".to_owned() }
+    HostError::refused(format!("{} failed", command.program()), "exit code 1: not today")
 }
 
 fn digest_of(source: &Source) -> Digest {
@@ -464,7 +462,7 @@ impl Host for World {
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError> {
         let state = self.state();
         if state.engine_away {
-            return Err(HostError::EngineAway { reason: "connection refused".to_owned() });
+            return Err(HostError::engine_away("connection refused"));
         }
         let mine = state.running.iter().filter(|((name, _), _)| *name == spec.name);
         Ok(mine

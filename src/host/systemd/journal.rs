@@ -1,0 +1,56 @@
+//! What a unit said last, by its journal.
+
+use std::time::Duration;
+
+use super::facts::UnitFacts;
+use crate::deploy::event::Evidence;
+use crate::host::health::watch::LOG_LINES;
+use crate::host::program::exec::Run;
+use crate::model::{UnitName, one_line};
+
+/// The journal helps, but nobody waits for it.
+const JOURNAL: Duration = Duration::from_secs(10);
+const LONGEST_LINE: usize = 1000;
+
+/// What a unit said last.
+pub(in crate::host) async fn evidence(unit: &UnitFacts) -> Evidence {
+    Evidence {
+        container: unit.name.to_string(),
+        state: unit.state_words(),
+        log: journal(&unit.name).await,
+        health: Vec::new(),
+    }
+}
+
+/// The last lines of a unit's journal, or why there are none.
+async fn journal(unit: &UnitName) -> Vec<String> {
+    let arguments = [
+        "--quiet".to_owned(),
+        "--no-pager".to_owned(),
+        "--output=cat".to_owned(),
+        format!("--lines={LOG_LINES}"),
+        format!("--unit={unit}"),
+    ];
+    let run = Run {
+        program: "journalctl",
+        arguments: &arguments,
+        directory: None,
+        environment: &[],
+        input: None,
+        deadline: JOURNAL,
+        keep: LOG_LINES * LONGEST_LINE,
+        on_line: None,
+        record: None,
+    };
+    match run.output().await {
+        Ok(output) if output.status.success() && !output.stdout.bytes().is_empty() => {
+            let text = String::from_utf8_lossy(output.stdout.bytes());
+            text.lines().map(|line| one_line(line, LONGEST_LINE)).collect()
+        }
+        Ok(output) if output.status.success() => {
+            vec!["(its journal has no lines that this user may read: is it in the group systemd-journal?)".to_owned()]
+        }
+        Ok(output) => vec![format!("(its journal cannot be read: {})", output.stderr.last_lines(2))],
+        Err(error) => vec![format!("(its journal cannot be read: {error})")],
+    }
+}

@@ -1,0 +1,265 @@
+//! Drives a compose project.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::apply::{Apply, withdraw};
+use super::command::{ComposeCommand, ComposeError};
+use super::memory::Memory;
+use super::model::Model;
+use super::select::{candidates, place, select, uses};
+use super::watched::Containers;
+use super::{dependencies, ghosts, impostors, leftovers, ports, resources, restart, snapshot, surroundings, survey};
+use crate::deploy::plan::{Change, Expected, Source};
+use crate::deploy::sharing::Uses;
+use crate::deploy::snapshot::{Instance, Snapshot};
+use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::host::engine::client::Engine;
+use crate::host::engine::credentials::Vault;
+use crate::host::engine::pins;
+use crate::host::finding::Finding;
+use crate::host::health::watch::Watch;
+use crate::host::program::runs::Runs;
+use crate::host::target::driver::Driver;
+use crate::host::{HostError, Narrator};
+use crate::lanes::Lease;
+use crate::model::{ImageReference, Repository};
+
+/// How often a release is put into service again that somebody else began to replace while it was watched.
+const AGAIN: u32 = 2;
+
+/// One compose project.
+pub(in crate::host::target) struct ComposeDriver<'a> {
+    pub(in crate::host::target) engine: &'a Engine,
+    pub(in crate::host::target) vault: &'a Vault,
+    pub(in crate::host::target) memory: &'a Memory,
+    pub(in crate::host::target) runs: &'a Runs,
+    pub(in crate::host::target) command: ComposeCommand<'a>,
+    pub(in crate::host::target) spec: &'a ProjectSpec,
+    pub(in crate::host::target) compose: &'a Compose,
+}
+
+impl ComposeDriver<'_> {
+    /// What Compose makes of the project's files, now.
+    async fn model(&self) -> Result<Model, ComposeError> {
+        let model = {
+            // Never closed.
+            let _turn = self.memory.reading.acquire().await;
+            self.command.config().await?
+        };
+        self.memory.learn(&self.spec.name, self.compose, &model);
+        Ok(model)
+    }
+
+    /// What Compose calls the project.
+    async fn project(&self) -> Result<String, HostError> {
+        match self.known_name() {
+            Some(name) => Ok(name),
+            None => Ok(self.model().await?.name),
+        }
+    }
+
+    async fn put_into_service(
+        &self,
+        model: &Model,
+        services: &[String],
+        back: bool,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let limit = if back { self.spec.time_back() } else { self.spec.timeout };
+        let apply = Apply {
+            engine: self.engine,
+            compose: &self.command,
+            vault: self.vault,
+            runs: self.runs,
+            project: &self.spec.name,
+            limit,
+            back,
+            narrator,
+        };
+        apply.services(model, services).await?;
+        restart::followers(self.engine, model, services, limit, narrator).await
+    }
+
+    /// Pins once more what somebody else has given another meaning while it was watched: what is proven is what the next
+    /// `docker compose up`, or a reboot, starts.
+    async fn pin_again(&self, expected: &[Expected], narrator: &Narrator) -> Result<(), HostError> {
+        let references = |model: &Model| candidates(model, self.compose);
+        let references = match self.memory.recall(&self.spec.name, self.compose, references) {
+            Some(references) => references,
+            None => references(&self.model().await?),
+        };
+        for Expected { service, image } in expected {
+            let Some((_, reference)) = references.iter().find(|(name, _)| name == service) else { continue };
+            if !pins::holds(self.engine, reference, image).await? {
+                narrator.say(&format!("{reference} means something else now: pinning it to {image} again"));
+                pins::pin(self.engine, reference, image).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// That the project runs under another name of the Compose project than it would be deployed under.
+    async fn other_name(&self, project: &str) -> Result<Option<String>, HostError> {
+        surroundings::other_name(self.engine, project, working_directory(self.compose)).await
+    }
+
+    /// Why Compose could not put `services` into service here, with what to do about it.
+    async fn obstacles(&self, model: &Model, services: &[String]) -> Result<Vec<String>, HostError> {
+        let mut obstacles = impostors::find(self.engine, &model.name).await?;
+        obstacles.extend(ghosts::find(self.engine, &model.name).await?);
+        obstacles.extend(resources::troubles(self.engine, model, services).await?);
+        obstacles.extend(ports::taken(self.engine, model, services).await?);
+        obstacles.extend(dependencies::paused(model, &self.engine.containers(&model.name).await?, services));
+        // Where the configuration chooses the name, it says which of several projects of one directory is meant.
+        if self.compose.project_name.is_none() {
+            obstacles.extend(self.other_name(&model.name).await?);
+        }
+        Ok(obstacles)
+    }
+
+    /// What on the host has to do with the project and stands in its way.
+    async fn survey_host(&self, model: &Model) -> Result<Vec<Finding>, HostError> {
+        let uses = uses(model, self.compose, &self.spec.images);
+        let selected = candidates(model, self.compose).into_iter();
+        let moved = selected.filter(|(_, image)| self.spec.images.contains(image.repository()));
+        let services: Vec<String> = moved.map(|(name, _)| name).collect();
+        let obstacles = self.obstacles(model, &services).await?;
+        let mut findings: Vec<Finding> = obstacles.into_iter().map(Finding::error).collect();
+        let others = surroundings::other_users(self.engine, &model.name, &uses.into_keys().collect()).await?;
+        findings.extend(self.warnings().await?.into_iter().chain(others).map(Finding::warning));
+        Ok(findings)
+    }
+
+    fn known_name(&self) -> Option<String> {
+        let named = self.compose.project_name.clone();
+        named.or_else(|| self.memory.recall(&self.spec.name, self.compose, |model| model.name.clone()))
+    }
+}
+
+#[async_trait]
+impl Driver for ComposeDriver<'_> {
+    fn directory(&self) -> &Path {
+        &self.compose.directory
+    }
+
+    async fn places(&self) -> Result<BTreeSet<String>, HostError> {
+        Ok([place(&self.project().await?)].into())
+    }
+
+    async fn uses(&self, repositories: &[Repository]) -> Result<Uses, HostError> {
+        let uses = |model: &Model| uses(model, self.compose, repositories);
+        match self.model().await {
+            Ok(model) => Ok(uses(&model)),
+            Err(error) => self.memory.recall(&self.spec.name, self.compose, uses).ok_or_else(|| error.into()),
+        }
+    }
+
+    async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError> {
+        let model = self.model().await?;
+        let selected = select(&model, self.compose, repositories).map_err(|reason| HostError::refused("", reason))?;
+        let services: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
+        if let Some(reason) = self.obstacles(&model, &services).await?.into_iter().next() {
+            return Err(HostError::refused("", reason));
+        }
+        snapshot::take(self.engine, &model, &selected).await
+    }
+
+    async fn is_untouched(&self, snapshot: &Snapshot) -> Result<bool, HostError> {
+        snapshot::is_untouched(self.engine, snapshot).await
+    }
+
+    async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
+        pins::pin(self.engine, reference, source).await
+    }
+
+    async fn apply(
+        &self,
+        _lease: &Lease,
+        services: &[String],
+        change: &Change,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        self.put_into_service(&self.model().await?, services, change.back, narrator).await
+    }
+
+    async fn await_healthy(
+        &self,
+        services: &[String],
+        expected: &[Expected],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        let mut again = 0..AGAIN;
+        loop {
+            let containers = Containers::new(self.engine, self.project().await?, services, expected);
+            let watch = Watch { subject: containers, health: &self.spec.health, directory: self.directory() };
+            let Err(error) = watch.until_healthy().await else { break };
+            let model = self.model().await?;
+            if !leftovers::are_there(self.engine, &model, services).await? || again.next().is_none() {
+                return Err(error);
+            }
+            narrator.say(&format!("{error}: somebody else began to replace it; putting it into service again"));
+            self.put_into_service(&model, services, false, narrator).await?;
+        }
+        self.pin_again(expected, narrator).await
+    }
+
+    async fn withdraw(
+        &self,
+        lease: &Lease,
+        services: &[String],
+        unpin: &[ImageReference],
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        withdraw(self.engine, lease, &self.project().await?, services, unpin, narrator).await
+    }
+
+    async fn observe(&self) -> Result<Vec<Instance>, HostError> {
+        let project = match self.known_name() {
+            Some(name) => name,
+            // The containers themselves say where they come from; Compose is asked only when that leaves a doubt.
+            None => {
+                match self.engine.projects_of(&working_directory(self.compose).display().to_string()).await?.as_slice()
+                {
+                    [only] => only.clone(),
+                    _ => self.project().await?,
+                }
+            }
+        };
+        snapshot::observe(self.engine, &project, self.spec, self.compose).await
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, HostError> {
+        match &self.compose.project_name {
+            Some(project) => Ok(self.other_name(project).await?.into_iter().collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn survey(&self) -> Vec<Finding> {
+        let model = match self.model().await {
+            Ok(model) => model,
+            Err(error) => return vec![Finding::error(survey::config_error(self.compose, error))],
+        };
+        let mut findings = survey::of_model(&model, self.compose, self.spec);
+        findings.extend(self.survey_host(&model).await.unwrap_or_else(|error| vec![Finding::error(error.to_string())]));
+        findings
+    }
+
+    async fn moved(&self) -> Vec<String> {
+        let ours = |model: &Model| {
+            let services = candidates(model, self.compose).into_iter();
+            let ours = services.filter(|(_, reference)| self.spec.images.contains(reference.repository()));
+            ours.map(|(service, _)| format!("{service} of {}", place(&model.name))).collect()
+        };
+        // That the files cannot be read is said by the survey, which asks first.
+        self.memory.recall(&self.spec.name, self.compose, ours).unwrap_or_default()
+    }
+}
+
+/// What Compose takes for the project's directory, and writes on the containers.
+fn working_directory(compose: &Compose) -> &Path {
+    compose.files.first().and_then(|file| file.parent()).unwrap_or(&compose.directory)
+}

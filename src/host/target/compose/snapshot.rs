@@ -1,0 +1,117 @@
+//! What there is of a project on this host: before a release moves it, and whenever somebody asks.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::leftovers::without_successors;
+use super::model::Model;
+use super::project_containers::representative;
+use super::select::Selected;
+use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::spec::{Compose, ProjectSpec};
+use crate::host::HostError;
+use crate::host::engine::client::Engine;
+use crate::host::engine::container::ContainerFacts;
+use crate::host::engine::images::ImageFacts;
+use crate::host::engine::pins;
+use crate::model::{Digest, LocalImage};
+
+/// The selected services as they are.
+pub(super) async fn take(engine: &Engine, model: &Model, selected: &[Selected]) -> Result<Snapshot, HostError> {
+    let pins = try_join_all(selected.iter().map(|service| pins::meaning(engine, &service.reference)));
+    let names: Vec<String> = selected.iter().map(|service| service.name.clone()).collect();
+    let (containers, pins) = try_join(engine.containers_of(&model.name, &names), pins).await?;
+    let containers = without_successors(model, containers);
+    let services = selected.iter().zip(pins).map(|(service, pinned)| async {
+        let container = match representative(&containers, &service.name) {
+            Some(facts) => Some(container(engine, service, facts, &containers).await?),
+            None => None,
+        };
+        let (name, reference) = (service.name.clone(), service.reference.clone());
+        Ok::<_, HostError>(Service { name, reference, pinned, container, active: false })
+    });
+    Ok(Snapshot { services: try_join_all(services).await? })
+}
+
+async fn container(
+    engine: &Engine,
+    service: &Selected,
+    facts: &ContainerFacts,
+    all: &[ContainerFacts],
+) -> Result<Container, HostError> {
+    let image = match engine.image(&facts.image_id).await? {
+        Some(image) => engine.local(&image, service.reference.repository()).await?,
+        None => LocalImage { id: image_id(facts)?, digest: None },
+    };
+    let own = || all.iter().filter(|other| other.service == service.name);
+    let mut ids: Vec<String> = own().map(|container| container.id.clone()).collect();
+    ids.sort();
+    Ok(Container { image, working: own().all(ContainerFacts::works), ids })
+}
+
+/// Whether each container that `snapshot` saw of a service is there, no matter what there is besides, and runs if it did.
+pub(super) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result<bool, HostError> {
+    let containers = snapshot.services.iter().map(|service| service.container.as_ref());
+    for container in containers {
+        let Some(container) = container.filter(|container| !container.ids.is_empty()) else { return Ok(false) };
+        for id in &container.ids {
+            match engine.container(id).await? {
+                Some(facts) if facts.works() || !container.working => {}
+                _ => return Ok(false),
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn image_id(facts: &ContainerFacts) -> Result<Digest, HostError> {
+    facts.image_id.parse().map_err(|_| {
+        let reason = format!("{:?} is not the id of an image", facts.image_id);
+        HostError::failed(format!("failed to look at {}", facts.name), reason)
+    })
+}
+
+/// The containers of `project` that are made from one of the project's images.
+pub(super) async fn observe(
+    engine: &Engine,
+    project: &str,
+    spec: &ProjectSpec,
+    compose: &Compose,
+) -> Result<Vec<Instance>, HostError> {
+    let is_ours = |container: &ContainerFacts| {
+        let of_service = compose.services.is_empty() || compose.services.contains(&container.service);
+        of_service && container.reference().is_some_and(|reference| spec.images.contains(reference.repository()))
+    };
+    let mut ours: Vec<ContainerFacts> = engine.containers(project).await?.into_iter().filter(is_ours).collect();
+    ours.sort_by(|one, other| (&one.service, one.number, &one.name).cmp(&(&other.service, other.number, &other.name)));
+
+    let mut images: BTreeMap<&str, Option<ImageFacts>> = BTreeMap::new();
+    for container in &ours {
+        if !images.contains_key(container.image_id.as_str()) {
+            images.insert(&container.image_id, engine.image(&container.image_id).await?);
+        }
+    }
+    let instances = ours.iter().map(|container| async {
+        let image = images.get(container.image_id.as_str()).and_then(Option::as_ref);
+        let digest = match (image, container.reference()) {
+            (Some(image), Some(reference)) => {
+                engine.local(image, reference.repository()).await?.digest.map(String::from)
+            }
+            _ => None,
+        };
+        Ok::<_, HostError>(Instance {
+            name: container.name.clone(),
+            service: container.service.clone(),
+            image: container.image.clone(),
+            digest: digest.unwrap_or_else(|| container.image_id.clone()),
+            state: container.state_words(),
+            condition: container.condition(),
+            pinned: match container.reference().filter(|reference| reference.digest().is_none()) {
+                Some(reference) => Some(pins::starts(engine, &reference, &container.image_id).await?),
+                None => None,
+            },
+        })
+    });
+    try_join_all(instances).await
+}
