@@ -9,27 +9,22 @@
 
 mod docker_puller;
 mod document;
-mod environment;
-mod explain;
 mod guard;
-mod key_path;
 mod load;
 mod names;
 mod part;
-mod problem;
 mod project;
 mod raw;
 mod registries;
 mod secret_file;
 mod settings;
 mod target;
-mod tree;
-mod value;
+mod variables;
 
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod testbed;
 
-pub use problem::{LoadError, Position, Problem};
+pub use document::problem::{LoadError, Position, Problem};
 pub use settings::{DEFAULT_PATH, Limits, Retention, Settings};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::document::Document;
-use super::key_path::KeyPath;
+use super::document::key_path::KeyPath;
+use super::document::problem::Problem;
 use super::names::HookName;
 use super::part::{Holder, Part, UsedSecret};
-use super::problem::Problem;
 use super::raw;
 use super::secret_file::SecretFiles;
 use crate::auth::Token;

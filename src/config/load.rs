@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::document::Document;
-use super::environment::Environment;
+use super::document::environment::Environment;
+use super::document::problem::{LoadError, Problem};
+use super::document::value::FilePath;
 use super::guard::Owners;
 use super::part::Part;
-use super::problem::{LoadError, Problem};
 use super::project::path_of;
 use super::secret_file::SecretFiles;
 use super::settings::{DEFAULT_PATH, Limits, Retention, Settings};
-use super::value::FilePath;
-use super::{docker_puller, raw, registries};
+use super::{docker_puller, raw, registries, variables};
 use crate::deploy::catalog::Catalog;
 use crate::deploy::docker_puller::DockerPuller;
 use crate::host::machine::MachineSettings;
@@ -32,11 +32,11 @@ const LEAST_SHARE: usize = 50;
 /// As [`Settings::load`] says.
 pub(super) fn load(
     path: Option<&Path>,
-    variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
+    overrides: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     now: Timestamp,
 ) -> Result<(Settings, Vec<Problem>), LoadError> {
     let mut problems = Vec::new();
-    let environment = Environment::new(variables, &mut problems);
+    let environment = Environment::new::<raw::Host>(variables::variables(), overrides, &mut problems);
     let document = host_file(path, &mut problems);
     let directory = document.directory().to_owned();
     let owners = Owners::of_this_process();

@@ -1,6 +1,6 @@
 //! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
 
-use super::value::{Written, written};
+use super::document::value::{Written, written};
 use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError, acts};
 
 /// A repository by its full name.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::document::Document;
-use super::key_path::KeyPath;
-use super::problem::Problem;
+use super::document::key_path::KeyPath;
+use super::document::problem::Problem;
 use super::project::ProjectReader;
 use super::raw;
 use super::secret_file::SecretFiles;

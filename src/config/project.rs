@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::document::Document;
-use super::key_path::KeyPath;
+use super::document::key_path::KeyPath;
+use super::document::problem::Problem;
 use super::part::{Holder, UsedSecret};
-use super::problem::Problem;
 use super::raw;
 use super::secret_file::SecretFiles;
 use crate::auth::{Key, Scope};

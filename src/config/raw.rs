@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::document::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
 use super::names::{
     ComposeName, ComposeProject, EngineHost, Glob, HookName, HostPort, HttpUrl, Image, Reference, RegistryHost, Unit,
 };
-use super::value::{Count, Deadline, FilePath, ListenAddress, Moment, Pause, Size};
 use crate::auth::{Permission, Scheme};
 use crate::deploy::spec::Action;
 use crate::model::{KeyId, ProjectName};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::document::Document;
-use super::key_path::KeyPath;
+use super::document::key_path::KeyPath;
+use super::document::problem::Problem;
 use super::names::RegistryHost;
 use super::part::Part;
-use super::problem::Problem;
 use super::raw;
 use super::secret_file::SecretFiles;
 use crate::host::credentials::{Password, RegistryCredentials};

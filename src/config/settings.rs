@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::document::problem::{LoadError, Problem};
 use super::load::load;
-use super::problem::{LoadError, Problem};
 use crate::deploy::catalog::Catalog;
 use crate::deploy::docker_puller::DockerPuller;
 use crate::host::machine::MachineSettings;

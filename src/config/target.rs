@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::key_path::KeyPath;
+use super::document::key_path::KeyPath;
+use super::document::value::FilePath;
 use super::names::{Image, Reference};
 use super::project::ProjectReader;
 use super::raw;
-use super::value::FilePath;
 use crate::deploy::spec::{CommandLine, Commands, Compose, Lifecycle, Systemd, Target};
 use crate::model::ImageReference;
 

@@ -1,27 +1,7 @@
-//! What the environment says: `WINDLASS_…` overrides single settings.
+//! Which variables of the environment there are: `WINDLASS_…` for every single setting, and those of the command.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use super::document::environment::Variables;
 
-use config::{Config, ConfigError, File, FileFormat};
-
-use super::explain::{explain, nearest};
-use super::problem::Problem;
-use super::raw;
-
-/// The environment as far as it matters here.
-#[derive(Debug, Default)]
-pub(super) struct Environment {
-    /// `WINDLASS_…`, by name.
-    overrides: HashMap<String, String>,
-    /// `CREDENTIALS_DIRECTORY`, which systemd sets.
-    pub(super) credentials: Option<PathBuf>,
-}
-
-const PREFIX: &str = "WINDLASS_";
-/// What the command reads for itself.
-const OF_THE_COMMAND: [&str; 4] = ["WINDLASS_CONFIG", "WINDLASS_LOG", "WINDLASS_URL", "WINDLASS_KEY_FILE"];
 /// Every single setting. A table or a list cannot be overridden by one variable.
 const SETTINGS: [&str; 15] = [
     "listen",
@@ -41,87 +21,13 @@ const SETTINGS: [&str; 15] = [
     "engine.host",
 ];
 
-impl Environment {
-    /// Reads the variables. One that is empty counts as not set.
-    pub(super) fn new(
-        variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
-        problems: &mut Vec<Problem>,
-    ) -> Self {
-        let mut environment = Self::default();
-        let mut names = Vec::new();
-        for (name, value) in variables {
-            let (Ok(name), value) = (name.into().into_string(), value.into()) else { continue };
-            if value.is_empty() {
-                continue;
-            }
-            match name.as_str() {
-                "CREDENTIALS_DIRECTORY" => environment.credentials = Some(value.into()),
-                _ if name.starts_with(PREFIX) && !OF_THE_COMMAND.contains(&name.as_str()) => {
-                    names.push(name.clone());
-                    match value.into_string() {
-                        Ok(value) => drop(environment.overrides.insert(name, value)),
-                        Err(_) => problems.push(Problem::with_variable(&name, "is not UTF-8")),
-                    }
-                }
-                _ => {}
-            }
-        }
-        names.sort();
-        problems.extend(names.iter().filter_map(|name| environment.problem_of(name)));
-        environment
-    }
-
-    /// Whether the setting `key` is overridden.
-    pub(super) fn overrides(&self, key: &str) -> bool {
-        self.overrides.contains_key(&variable(key))
-    }
-
-    /// What `config.toml` says, with the overrides on top; nothing when there are none. Both were found to be good by
-    /// themselves: this reader knows no lines.
-    pub(super) fn layered_on(&self, text: &str) -> Result<Option<raw::Host>, Problem> {
-        if self.overrides.is_empty() {
-            return Ok(None);
-        }
-        let file = File::from_str(text, FileFormat::Toml);
-        let layers = Config::builder().add_source(file).add_source(source(self.overrides.clone())).build();
-        let layered = layers.and_then(Config::try_deserialize);
-        layered.map(Some).map_err(|error| Problem::with_variable("WINDLASS_*", error.to_string()))
-    }
-
-    /// What is wrong with one override by itself.
-    fn problem_of(&self, name: &str) -> Option<Problem> {
-        let known: Vec<String> = SETTINGS.iter().map(|key| variable(key)).collect();
-        if !known.iter().any(|known| known == name) {
-            // What all of them begin with makes none of them more alike.
-            let own = |name: &'_ str| name.strip_prefix(PREFIX).map(str::to_owned).unwrap_or_default();
-            let all: Vec<String> = known.iter().map(String::as_str).chain(OF_THE_COMMAND).map(own).collect();
-            let all: Vec<&str> = all.iter().map(String::as_str).collect();
-            let unknown = Problem::with_variable(name, "unknown variable");
-            return Some(match nearest(&own(name), &all) {
-                Some(near) => unknown.fix(format!("did you mean `{PREFIX}{near}`?")),
-                None => unknown,
-            });
-        }
-        let alone = HashMap::from([(name.to_owned(), self.overrides.get(name)?.clone())]);
-        let read = Config::builder().add_source(source(alone)).build().and_then(Config::try_deserialize::<raw::Host>);
-        Some(Problem::with_variable(name, explain(&reason(&read.err()?)).what))
-    }
-}
-
-fn variable(key: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
-}
-
-fn source(overrides: HashMap<String, String>) -> config::Environment {
-    config::Environment::with_prefix("WINDLASS").prefix_separator("_").separator("__").source(Some(overrides))
-}
-
-/// The reason alone: which variable it was is said already.
-fn reason(error: &ConfigError) -> String {
-    match error {
-        ConfigError::At { error, .. } => reason(error),
-        ConfigError::Type { unexpected, expected, .. } => format!("expected {expected}, not {unexpected}"),
-        other => other.to_string(),
+/// All variables that begin with `WINDLASS_`.
+pub(super) fn variables() -> Variables {
+    Variables {
+        prefix: "WINDLASS",
+        settings: SETTINGS.map(str::to_owned).to_vec(),
+        // What the command reads for itself.
+        others: &["CONFIG", "LOG", "URL", "KEY_FILE"],
     }
 }
 
@@ -129,6 +35,7 @@ fn reason(error: &ConfigError) -> String {
 mod tests {
     use insta::assert_snapshot;
 
+    use super::super::raw;
     use super::super::testbed::Testbed;
     use super::*;
 

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use crate::model::Timestamp;
 
 /// What a text means, or in a few words why it means nothing.
-pub(super) trait Written: Sized {
+pub(crate) trait Written: Sized {
     /// What belongs there, with an example.
     const EXPECTED: &'static str;
 
@@ -28,15 +28,15 @@ macro_rules! written {
     ($($name:ty),+ $(,)?) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any($crate::config::value::TextOnly(std::marker::PhantomData))
+                deserializer.deserialize_any($crate::config::document::value::TextOnly(std::marker::PhantomData))
             }
         }
     )+};
 }
-pub(super) use written;
+pub(crate) use written;
 
 /// Reads a text, and tells whoever wrote a number what to write.
-pub(super) struct TextOnly<T>(pub(super) PhantomData<T>);
+pub(crate) struct TextOnly<T>(pub(crate) PhantomData<T>);
 
 impl<T: Written> Visitor<'_> for TextOnly<T> {
     type Value = T;
@@ -57,31 +57,31 @@ impl<T: Written> Visitor<'_> for TextOnly<T> {
 
 /// How long something may take: never nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Deadline(pub(super) Duration);
+pub(crate) struct Deadline(pub(crate) Duration);
 
 /// How long something is waited for, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pause(pub(super) Duration);
+pub(crate) struct Pause(pub(crate) Duration);
 
 /// A number of bytes, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size(pub(super) usize);
+pub(crate) struct Size(pub(crate) usize);
 
 /// How many, at least one and at most [`MOST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Count(pub(super) usize);
+pub(crate) struct Count(pub(crate) usize);
 
 /// An address and port to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ListenAddress(pub(super) SocketAddr);
+pub(crate) struct ListenAddress(pub(crate) SocketAddr);
 
 /// A day, which is its beginning in UTC, or a moment with its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) Timestamp);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 /// A path, not yet made absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FilePath(pub(super) PathBuf);
+pub(crate) struct FilePath(pub(crate) PathBuf);
 
 written!(Deadline, Pause, Size, ListenAddress, FilePath);
 
