@@ -7,18 +7,13 @@
 //!
 //! Secrets are read into [`crate::auth::Key`] and appear neither in settings that are printed nor in problems.
 
-mod docker_puller;
 mod document;
 mod guard;
 mod load;
-mod names;
 mod part;
-mod project;
-mod raw;
-mod registries;
 mod secret_file;
 mod settings;
-mod target;
+mod table;
 mod variables;
 
 #[cfg(test)]
@@ -27,4 +22,5 @@ mod examples;
 mod testbed;
 
 pub use document::problem::{LoadError, Position, Problem};
-pub use settings::{DEFAULT_PATH, Limits, Retention, Settings};
+pub use settings::{DEFAULT_PATH, Settings};
+pub use table::{Host, Limits, Retention};

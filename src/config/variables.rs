@@ -35,7 +35,7 @@ pub(super) fn variables() -> Variables {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::raw;
+    use super::super::table::host;
     use super::super::testbed::Testbed;
     use super::*;
 
@@ -57,20 +57,27 @@ mod tests {
             ("WINDLASS_ENGINE__HOST", "unix:///x"),
         ]);
         let (settings, _) = loaded.unwrap();
-        assert_eq!(settings.listen.to_string(), "[::1]:2");
-        assert_eq!(settings.metrics_listen.unwrap().port(), 3);
-        assert_eq!(settings.concurrency, 7);
-        assert_eq!(format!("{:?}", settings.drain_timeout), "5s");
-        assert_eq!((settings.limits.queue, settings.limits.connections), (8, 9));
-        assert_eq!(format!("{:?} {:?}", settings.limits.header_timeout, settings.limits.body_timeout), "1s 2s");
+        assert_eq!(settings.host.listen.to_string(), "[::1]:2");
+        assert_eq!(settings.host.metrics_listen.unwrap().port(), 3);
+        assert_eq!(settings.host.concurrency, 7);
+        assert_eq!(format!("{:?}", settings.host.drain_timeout), "5s");
+        assert_eq!((settings.host.limits.queue, settings.host.limits.connections), (8, 9));
+        assert_eq!(
+            format!("{:?} {:?}", settings.host.limits.http.header_timeout, settings.host.limits.http.body_timeout),
+            "1s 2s"
+        );
         assert_eq!(settings.machine.docker_host.as_deref(), Some("unix:///x"));
-        assert_eq!((settings.limits.body, settings.machine.registries.len()), (2 << 20, 1), "the others stay");
+        assert_eq!(
+            (settings.host.limits.http.body, settings.machine.registries.len()),
+            (2 << 20, 1),
+            "the others stay"
+        );
     }
 
     #[test]
     fn the_settings_that_can_be_overridden_are_all_that_there_are() {
         let unknown = |table: &str| {
-            let error = toml::from_str::<raw::Host>(&format!("{table}nothing = 1")).unwrap_err();
+            let error = toml::from_str::<host::Table>(&format!("{table}nothing = 1")).unwrap_err();
             error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect::<Vec<_>>()
         };
         let mut all: Vec<String> = unknown("");

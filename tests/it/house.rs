@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["model", "deploy"]),
     ("runner", &["model", "deploy", "lanes", "host", "store"]),
     ("http", &["model", "auth", "deploy", "wire", "store", "runner"]),
-    ("config", &["model", "auth", "deploy", "host"]),
+    ("config", &["model", "auth", "deploy", "host", "http"]),
     ("service_manager", &[]),
     (
         "daemon",

@@ -1,51 +1,51 @@
 //! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
 
-use super::document::value::{Written, written};
+use crate::config::document::value::{Written, written};
 use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError, acts};
 
 /// A repository by its full name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image(pub(super) Repository);
+pub(crate) struct Image(pub(crate) Repository);
 
 /// A unit of systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit(pub(super) UnitName);
+pub(crate) struct Unit(pub(crate) UnitName);
 
 /// What an image is called, by a tag that moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reference(pub(super) ImageReference);
+pub(crate) struct Reference(pub(crate) ImageReference);
 
 /// What callers name a hook of docker-puller by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct HookName(pub(super) String);
+pub(crate) struct HookName(pub(crate) String);
 
 /// A pattern of tags, in which `*` is any text and `?` any character.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob(pub(super) String);
+pub(crate) struct Glob(pub(crate) String);
 
 /// A service or a profile of Compose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ComposeName(pub(super) String);
+pub(crate) struct ComposeName(pub(crate) String);
 
 /// The name of a Compose project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ComposeProject(pub(super) String);
+pub(crate) struct ComposeProject(pub(crate) String);
 
 /// What an HTTP probe asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HttpUrl(pub(super) String);
+pub(crate) struct HttpUrl(pub(crate) String);
 
 /// What a TCP probe connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostPort(pub(super) String);
+pub(crate) struct HostPort(pub(crate) String);
 
 /// Where the engine listens, as `DOCKER_HOST` would say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EngineHost(pub(super) String);
+pub(crate) struct EngineHost(pub(crate) String);
 
 /// The host of a registry, as image references name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RegistryHost(pub(super) String);
+pub(crate) struct RegistryHost(pub(crate) String);
 
 written!(
     Image,

@@ -1,0 +1,34 @@
+//! Programs with their arguments, as a list of words: no shell is involved.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+use crate::config::document::key_path::KeyPath;
+use crate::deploy::spec::CommandLine;
+
+/// The program that `key` of the table at `at` names, which may take as long as `deadline`.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    at: &KeyPath,
+    key: &str,
+    words: Vec<String>,
+    deadline: Duration,
+) -> CommandLine {
+    check(reader, at, key, &words);
+    CommandLine { words, deadline }
+}
+
+/// Finds what is wrong with a program and its arguments.
+pub(super) fn check(reader: &mut Reader<'_>, at: &KeyPath, key: &str, words: &[String]) {
+    let at = at.key(key);
+    match words.first() {
+        None => reader.problem(&at, format!("needs a program, such as {key} = [\"/usr/bin/true\"]")),
+        Some(program) if !program.starts_with('/') => {
+            reader.problem(&at, format!("{program:?} is not an absolute path: no shell looks for it"));
+        }
+        Some(_) if words.iter().any(|word| word.contains('\0')) => {
+            reader.problem(&at, "has a word that no program can be given");
+        }
+        Some(_) => {}
+    }
+}
