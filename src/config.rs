@@ -11,6 +11,7 @@ mod document;
 mod guard;
 mod load;
 mod part;
+pub mod schema;
 mod secret_file;
 mod settings;
 mod table;

@@ -1,31 +1,13 @@
 //! Which variables of the environment there are: `WINDLASS_…` for every single setting, and those of the command.
 
 use super::document::environment::Variables;
-
-/// Every single setting. A table or a list cannot be overridden by one variable.
-const SETTINGS: [&str; 15] = [
-    "listen",
-    "metrics_listen",
-    "socket",
-    "state_dir",
-    "concurrency",
-    "drain_timeout",
-    "retention.deployments",
-    "retention.days",
-    "limits.body",
-    "limits.queue",
-    "limits.hooks_per_minute",
-    "limits.connections",
-    "limits.header_timeout",
-    "limits.body_timeout",
-    "engine.host",
-];
+use super::schema;
 
 /// All variables that begin with `WINDLASS_`.
 pub(super) fn variables() -> Variables {
     Variables {
         prefix: "WINDLASS",
-        settings: SETTINGS.map(str::to_owned).to_vec(),
+        settings: schema::single_settings,
         // What the command reads for itself.
         others: &["CONFIG", "LOG", "URL", "KEY_FILE"],
     }
@@ -35,7 +17,6 @@ pub(super) fn variables() -> Variables {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::table::host;
     use super::super::testbed::Testbed;
     use super::*;
 
@@ -75,22 +56,14 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_that_can_be_overridden_are_all_that_there_are() {
-        let unknown = |table: &str| {
-            let error = toml::from_str::<host::Table>(&format!("{table}nothing = 1")).unwrap_err();
-            error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect::<Vec<_>>()
-        };
-        let mut all: Vec<String> = unknown("");
-        all.retain(|key| {
-            !["retention", "limits", "engine", "registries", "compat", "projects"].contains(&key.as_str())
-        });
-        all.extend(unknown("[retention]\n").iter().map(|key| format!("retention.{key}")));
-        all.extend(unknown("[limits]\n").iter().map(|key| format!("limits.{key}")));
-        all.extend(unknown("[engine]\n").iter().map(|key| format!("engine.{key}")));
-        all.sort();
-        let mut listed = SETTINGS.to_vec();
-        listed.sort_unstable();
-        assert_eq!(listed, all);
+    fn every_setting_that_is_one_value_has_a_variable_and_nothing_else_has() {
+        let settings = schema::single_settings();
+        for setting in ["listen", "metrics_listen", "limits.body", "retention.days", "engine.host"] {
+            assert!(settings.iter().any(|key| key == setting), "{setting}: {settings:?}");
+        }
+        for others in ["registries", "compat", "projects"] {
+            assert!(!settings.iter().any(|key| key.starts_with(others)), "{others}: {settings:?}");
+        }
     }
 
     #[test]

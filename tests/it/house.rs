@@ -37,6 +37,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio::signal", &["src/daemon.rs", "src/daemon/", "src/service_manager.rs", "src/cli/"]),
     ("tokio::spawn", &[]),
     ("config::Config", &["src/config.rs", "src/config/"]),
+    ("schemars::", &["src/config/"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -26,7 +26,7 @@ pub(crate) struct Variables {
     /// What all of them begin with, without the underscore that follows.
     pub(crate) prefix: &'static str,
     /// Every single setting, as `limits.body`. A table or a list cannot be overridden by one variable.
-    pub(crate) settings: Vec<String>,
+    pub(crate) settings: fn() -> Vec<String>,
     /// What somebody else reads: the rest of their names.
     pub(crate) others: &'static [&'static str],
 }
@@ -58,7 +58,11 @@ impl Environment {
             }
         }
         names.sort();
-        problems.extend(names.iter().filter_map(|name| environment.problem_of::<T>(name)));
+        if !names.is_empty() {
+            let settings: Vec<String> =
+                (environment.known.settings)().iter().map(|key| environment.known.variable(key)).collect();
+            problems.extend(names.iter().filter_map(|name| environment.problem_of::<T>(name, &settings)));
+        }
         environment
     }
 
@@ -81,14 +85,13 @@ impl Environment {
         layered.map(Some).map_err(|error| Problem::with_variable(&all, error.to_string()))
     }
 
-    /// What is wrong with one override by itself.
-    fn problem_of<T: DeserializeOwned>(&self, name: &str) -> Option<Problem> {
-        let settings = self.known.settings.iter().map(|key| self.known.variable(key));
-        if !settings.clone().any(|known| known == name) {
+    /// What is wrong with one override by itself, which is one of `settings` or of none.
+    fn problem_of<T: DeserializeOwned>(&self, name: &str, settings: &[String]) -> Option<Problem> {
+        if !settings.iter().any(|known| known == name) {
             // What all of them begin with makes none of them more alike.
             let own = |name: &str| self.known.own(name).map(str::to_owned);
             let others = self.known.others.iter().map(|other| (*other).to_owned());
-            let all: Vec<String> = settings.filter_map(|known| own(&known)).chain(others).collect();
+            let all: Vec<String> = settings.iter().filter_map(|known| own(known)).chain(others).collect();
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             let unknown = Problem::with_variable(name, "unknown variable");
             return Some(match nearest(&own(name)?, &all) {

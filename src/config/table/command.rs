@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::{Image, Reference};
-use super::program;
+use super::program::{self, Program};
 use super::reader::Reader;
 use super::target::{TargetTable, references};
 use crate::config::document::key_path::KeyPath;
@@ -14,13 +15,14 @@ use crate::deploy::spec::{Commands, Target};
 
 /// Images are put into service by a program, which gets them in its environment (WINDLASS_IMAGE and others); its exit
 /// code decides. A program has an absolute path, and no shell is involved.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(extend("required" = ["run"]))]
 pub(crate) struct Table {
     /// The program that puts the images into service, and its arguments.
-    pub(crate) run: Option<Vec<String>>,
+    pub(crate) run: Option<Program>,
     /// The program that puts back the images that it gets, and its arguments. Without it, `run` does so.
-    pub(crate) rollback: Option<Vec<String>>,
+    pub(crate) rollback: Option<Program>,
     /// How long each program may take.
     pub(crate) deadline: Deadline,
     /// The names that the program has for the images. Without any, each repository with the tag `latest`.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::{ComposeName, ComposeProject, Image};
@@ -12,7 +13,7 @@ use crate::config::document::value::FilePath;
 use crate::deploy::spec::{Compose, Target};
 
 /// Images are put into service with Docker Compose. Only services that use one of the project's images are touched.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
     /// The directory of the Compose project. A relative path begins beside this file.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::{HookName, Reference};
@@ -17,11 +18,11 @@ use crate::model::{ImageReference, KeyId, ProjectName};
 
 /// The drop-in for docker-puller: `POST /?token=TOKEN&hook=NAME` and `POST /TOKEN/PROJECT/NAME` on the hook port are
 /// answered as docker-puller did. It is off without this table.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
-    /// The file that has the token of all callers. Only its owner can read it (0600). A bare name is looked for as that
-    /// of a `password_file`.
+    /// The file that has the token of all callers. Only its owner can read it (0600). A bare name is looked for in
+    /// $CREDENTIALS_DIRECTORY, then beside this file, then in `keys` beside this file.
     pub(crate) token_file: FilePath,
     /// Whether the token may have fewer than 24 bytes. Such a token can be guessed, and `windlass check` says so each
     /// time.
@@ -33,12 +34,13 @@ pub(crate) struct Table {
 }
 
 /// What a hook asks for. Nothing else can be said in a call.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Hook {
     /// The project that is deployed.
     pub(crate) project: ProjectName,
     /// The images that are deployed, with their tags. The project has to allow them.
+    #[schemars(length(min = 1))]
     pub(crate) images: Vec<Reference>,
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::{HostPort, HttpUrl};
-use super::program;
+use super::program::{self, Program};
 use super::reader::Reader;
 use crate::config::document::key_path::KeyPath;
 use crate::config::document::value::{Deadline, Pause};
@@ -13,8 +14,14 @@ use crate::deploy::spec::{Health, Probe};
 
 /// When a release counts as working. The containers' own health checks and restarts are always watched; this table
 /// adds one check and sets the times. It has at most one of `http`, `tcp` and `command`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(extend("oneOf" = [
+    { "not": { "anyOf": [{ "required": ["http"] }, { "required": ["tcp"] }, { "required": ["command"] }] } },
+    { "required": ["http"] },
+    { "required": ["tcp"] },
+    { "required": ["command"] },
+]))]
 pub(crate) struct Table {
     /// A URL that is requested. An answer of 2xx or 3xx is healthy.
     pub(crate) http: Option<HttpUrl>,
@@ -22,7 +29,7 @@ pub(crate) struct Table {
     pub(crate) tcp: Option<HostPort>,
     /// A program and its arguments. It is healthy when the program exits with 0. The program has an absolute path, and
     /// no shell is involved.
-    pub(crate) command: Option<Vec<String>>,
+    pub(crate) command: Option<Program>,
     /// How long a release has to become healthy. After that, what ran before is put back.
     pub(crate) within: Deadline,
     /// How long a release must then stay healthy.
@@ -49,7 +56,7 @@ impl Table {
         let probes: Vec<Probe> = [
             self.http.map(|url| Probe::Http(url.0)),
             self.tcp.map(|address| Probe::Tcp(address.0)),
-            self.command.map(Probe::Command),
+            self.command.map(|program| Probe::Command(program.0)),
         ]
         .into_iter()
         .flatten()

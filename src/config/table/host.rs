@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::limits::Limits;
@@ -16,7 +17,7 @@ use crate::config::document::value::{Count, FilePath, ListenAddress, Pause};
 use crate::model::ProjectName;
 
 /// The settings of this host.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
     /// The IP address and port where hooks come in, by plain HTTP. It should be a loopback address behind a proxy that

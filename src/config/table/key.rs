@@ -1,5 +1,6 @@
 //! `[[projects.NAME.keys]]`: who may deploy.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::Glob;
@@ -10,7 +11,7 @@ use crate::config::document::value::{FilePath, Moment};
 use crate::model::{KeyId, ProjectName};
 
 /// A key that may deploy. Without any key, only operators on this host can.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
     /// The name of the key in logs and answers. It is no secret.
@@ -29,10 +30,11 @@ pub(crate) struct Table {
 }
 
 /// What the key may do.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Scope {
     /// "deploy" is to ask for deployments, "read" to look at them.
+    #[schemars(length(min = 1))]
     pub(crate) may: Vec<Permission>,
     /// The tags that the key may deploy, out of those that the project allows. An empty list is all of them.
     pub(crate) tags: Vec<Glob>,

@@ -1,12 +1,13 @@
 //! `[limits]`: what callers may use up.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::document::value::{Count, Deadline, Size};
 use crate::http;
 
 /// What callers may use up.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
     /// The largest body of a hook. A larger one is refused with 413.

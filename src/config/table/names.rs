@@ -1,7 +1,18 @@
 //! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
 
-use crate::config::document::value::{Written, written};
-use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError, acts};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error, StrDeserializer};
+use serde::{Serialize, Serializer};
+
+use crate::auth::{Permission, Scheme};
+use crate::config::document::value::{Written, text_schema, written};
+use crate::deploy::spec::Action;
+use crate::model::{
+    ImageReference, ImageReferenceError, KeyId, ProjectName, Repository, UnitName, UnitNameError, acts,
+};
 
 /// A repository by its full name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +23,7 @@ pub(crate) struct Image(pub(crate) Repository);
 pub(crate) struct Unit(pub(crate) UnitName);
 
 /// What an image is called, by a tag that moves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Reference(pub(crate) ImageReference);
 
 /// What callers name a hook of docker-puller by.
@@ -20,11 +31,11 @@ pub(crate) struct Reference(pub(crate) ImageReference);
 pub(crate) struct HookName(pub(crate) String);
 
 /// A pattern of tags, in which `*` is any text and `?` any character.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Glob(pub(crate) String);
 
 /// A service or a profile of Compose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ComposeName(pub(crate) String);
 
 /// The name of a Compose project.
@@ -62,7 +73,9 @@ written!(
 );
 
 impl Written for Image {
+    const KIND: &'static str = "repository";
     const EXPECTED: &'static str = r#"a repository, such as "ghcr.io/acme/shop""#;
+    const PATTERN: &'static str = r"^(localhost|[^/\s@]*[.:][^/\s@]*)/[^\s:@]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
@@ -70,7 +83,9 @@ impl Written for Image {
 }
 
 impl Written for Unit {
+    const KIND: &'static str = "unit";
     const EXPECTED: &'static str = r#"the name of a unit, such as "site.service""#;
+    const PATTERN: &'static str = r"^[A-Za-z0-9:_\\][A-Za-z0-9:_.\\@-]*\.[a-z]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: UnitNameError| error.to_string())
@@ -78,7 +93,9 @@ impl Written for Unit {
 }
 
 impl Written for Reference {
+    const KIND: &'static str = "image with its tag";
     const EXPECTED: &'static str = r#"an image with its tag, such as "ghcr.io/acme/shop:live""#;
+    const PATTERN: &'static str = r"^(localhost|[^/\s@]*[.:][^/\s@]*)/[^\s:@]+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$";
 
     fn read(text: &str) -> Result<Self, String> {
         let reference: ImageReference = text.parse().map_err(|error: ImageReferenceError| error.to_string())?;
@@ -91,7 +108,9 @@ impl Written for Reference {
 }
 
 impl Written for HookName {
+    const KIND: &'static str = "name";
     const EXPECTED: &'static str = "the name of a hook";
+    const PATTERN: &'static str = r"^.{1,200}$";
 
     fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 200 || text.chars().any(acts) {
@@ -102,7 +121,9 @@ impl Written for HookName {
 }
 
 impl Written for Glob {
+    const KIND: &'static str = "pattern of tags";
     const EXPECTED: &'static str = r#"a pattern of tags, such as "v*""#;
+    const PATTERN: &'static str = r"^[A-Za-z0-9_.*?-]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         // A pattern with any other character would silently match no tag.
@@ -116,7 +137,9 @@ impl Written for Glob {
 }
 
 impl Written for ComposeName {
+    const KIND: &'static str = "name";
     const EXPECTED: &'static str = "a name";
+    const PATTERN: &'static str = r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*$";
 
     fn read(text: &str) -> Result<Self, String> {
         let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
@@ -128,7 +151,9 @@ impl Written for ComposeName {
 }
 
 impl Written for ComposeProject {
+    const KIND: &'static str = "name";
     const EXPECTED: &'static str = "a name";
+    const PATTERN: &'static str = r"^[a-z0-9][a-z0-9_-]*$";
 
     fn read(text: &str) -> Result<Self, String> {
         let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -142,7 +167,9 @@ impl Written for ComposeProject {
 }
 
 impl Written for HttpUrl {
+    const KIND: &'static str = "URL";
     const EXPECTED: &'static str = r#"a URL, such as "http://127.0.0.1:8080/health""#;
+    const PATTERN: &'static str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$";
 
     fn read(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not {}", Self::EXPECTED);
@@ -159,7 +186,9 @@ impl Written for HttpUrl {
 }
 
 impl Written for HostPort {
+    const KIND: &'static str = "host and port";
     const EXPECTED: &'static str = r#"a host and a port, such as "127.0.0.1:5432""#;
+    const PATTERN: &'static str = r"^[^\s/@]+:[0-9]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         let authority: Option<http::uri::Authority> = text.parse().ok();
@@ -174,8 +203,10 @@ impl Written for HostPort {
 }
 
 impl Written for EngineHost {
+    const KIND: &'static str = "engine address";
     const EXPECTED: &'static str =
         r#"where the engine listens, such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375""#;
+    const PATTERN: &'static str = r"^(unix:///|(tcp|http)://[^/@\s]+:[0-9]+/*$)";
 
     fn read(text: &str) -> Result<Self, String> {
         let is_socket = text.strip_prefix("unix://").is_some_and(|path| path.starts_with('/'));
@@ -188,7 +219,9 @@ impl Written for EngineHost {
 }
 
 impl Written for RegistryHost {
+    const KIND: &'static str = "registry host";
     const EXPECTED: &'static str = r#"the host of a registry, such as "ghcr.io" or "registry.example.com:5000""#;
+    const PATTERN: &'static str = r"^(localhost|[^/\s@]*[.:][^/\s@]*)$";
 
     fn read(text: &str) -> Result<Self, String> {
         // Whatever can stand before the path of an image is a host, and nothing else is.
@@ -198,6 +231,52 @@ impl Written for RegistryHost {
             _ => Err(format!("{text:?} is not {}", Self::EXPECTED)),
         }
     }
+}
+
+impl Serialize for Unit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Gives identifiers of the domain a schema.
+macro_rules! identifiers {
+    ($($name:ty: $pattern:literal),+ $(,)?) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                text_schema("name", $pattern)
+            }
+        }
+    )+};
+}
+
+identifiers!(ProjectName: "^[a-z0-9][a-z0-9_-]{0,62}$", KeyId: "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$");
+
+/// Gives enums of the domain a schema.
+macro_rules! words {
+    ($($name:ty),+ $(,)?) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "enum": words_of::<$name>() })
+            }
+        }
+    )+};
+}
+
+words!(Action, Permission, Scheme);
+
+/// The words of an enum, as serde lists them for one that it has not.
+fn words_of<T: DeserializeOwned>() -> Vec<String> {
+    let message = T::deserialize(StrDeserializer::<Error>::new("")).err().map(|error| error.to_string());
+    message.unwrap_or_default().split('`').skip(3).step_by(2).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

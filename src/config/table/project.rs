@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::names::{Glob, Image};
 use super::reader::Reader;
@@ -17,7 +19,7 @@ use crate::deploy::spec::ProjectSpec;
 use crate::model::ProjectName;
 
 /// A file in `projects.d`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct File {
     /// The projects by their names, which appear in the addresses of their hooks, as in `/v1/hooks/shop`. A name has 1
@@ -27,10 +29,12 @@ pub(crate) struct File {
 
 /// A project: what can be deployed, by whom, and how it is put into service. It has exactly one of the tables
 /// `compose`, `systemd` and `command`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(extend("required" = ["images"], "oneOf" = one_target()))]
 pub(crate) struct Table {
     /// The only repositories that can be deployed, by their full names: "docker.io/library/nginx", not "nginx".
+    #[schemars(length(min = 1))]
     pub(crate) images: Vec<Image>,
     /// Patterns of tags: only tags that match one of them can be deployed. `*` is any text, `?` any character.
     pub(crate) tags: Vec<Glob>,
@@ -57,6 +61,11 @@ const TARGETS: &[Target] = &[
     ("systemd", |project| project.systemd.as_ref().map(|table| table as _)),
     ("command", |project| project.command.as_ref().map(|table| table as _)),
 ];
+
+/// As the schema says it.
+fn one_target() -> Vec<Value> {
+    TARGETS.iter().map(|(name, _)| json!({ "required": [name] })).collect()
+}
 
 impl Default for Table {
     fn default() -> Self {

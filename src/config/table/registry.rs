@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -15,10 +16,11 @@ use crate::host::credentials::{Password, RegistryCredentials};
 use crate::model::Repository;
 
 /// The credentials for one registry.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
     /// The user name.
+    #[schemars(length(min = 1))]
     pub(crate) username: String,
     /// The file that has the password. Only its owner can read it (0600). A bare name is looked for in
     /// $CREDENTIALS_DIRECTORY, then beside this file, then in `keys` beside this file.

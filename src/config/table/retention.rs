@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::document::value::Count;
 
 /// What is remembered of each project. The 100 newest deployments, the 100 newest that succeeded and those without an
 /// outcome are always kept, because a rollback may need them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
     /// How many deployments are kept, with their journals.

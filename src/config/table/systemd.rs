@@ -1,5 +1,6 @@
 //! `[projects.NAME.systemd]`: a project that jobs of systemd units put into service.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::names::{Image, Reference, Unit};
@@ -10,8 +11,12 @@ use crate::deploy::spec::{Action, Systemd, Target};
 
 /// Images are put into service by jobs of systemd units. An image is pulled and gets the name that a unit uses for it,
 /// so that `ExecStart=docker run IMAGE` or `ExecReload=docker compose up -d` starts the release.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(extend("oneOf" = [
+    { "required": ["unit"], "properties": { "units": { "maxItems": 0 } } },
+    { "required": ["units"], "properties": { "units": { "minItems": 1 } }, "not": { "required": ["unit"] } },
+]))]
 pub(crate) struct Table {
     /// The unit by its full name, which may be an instance of a template, such as "app@blue.service". The image of a
     /// Podman Quadlet, such as "shop.container", is pinned by a drop-in.
@@ -19,6 +24,7 @@ pub(crate) struct Table {
     /// Several units, instead of `unit`. Their jobs are started one after the other.
     pub(crate) units: Vec<Unit>,
     /// The job that is started for each unit. "reload-or-restart" reloads the unit if it can be reloaded.
+    #[schemars(extend("default" = "restart"))]
     pub(crate) action: Action,
     /// The names that the units have for the images. Without any, each repository with the tag `latest`.
     pub(crate) references: Vec<Reference>,
