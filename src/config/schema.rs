@@ -92,6 +92,7 @@ fn without_null(schema: &mut Schema) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use schemars::SchemaGenerator;
     use serde_json::json;
 
     use super::super::document::value::{Deadline, FilePath, ListenAddress, Pause, Size, Written, text_schema};
@@ -99,6 +100,7 @@ mod tests {
     use super::super::table::names;
     use super::super::testbed::{SHOP, Testbed};
     use super::*;
+    use crate::model::{KeyId, ProjectName};
 
     /// A text of TOML, as a program sees it that looks at it with a schema.
     fn value(text: &str) -> Value {
@@ -391,11 +393,17 @@ mod tests {
             size in r"[0-9]{1,3} ?(B|KiB|MiB|GiB|MB)",
             address in r"([0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]{1,5}|\[[0-9a-f:]{2,9}\]:[0-9]{1,5}",
             image in r"([a-z]{1,3}\.[a-z]{1,3}|\[::1\]|localhost)(:[0-9]{1,4})?/[a-z._/-]{1,6}(:[a-zA-Z0-9._-]{1,6})?",
+            id in r"[-a-zA-Z0-9_]{1,5}",
             other in r"[-a-zA-Z0-9_.:@/*?\\ ]{1,9}(\.service)?",
         ) {
             prop_assert!(takes_what_is_read::<Pause>(&time) && takes_what_is_read::<Deadline>(&time));
             prop_assert!(takes_what_is_read::<Size>(&size));
             prop_assert!(takes_what_is_read::<ListenAddress>(&address) && takes_what_is_read::<FilePath>(&other));
+            let takes = |schema: Schema, text: &str| jsonschema::is_valid(schema.as_value(), &json!(text));
+            let schema = SchemaGenerator::default().root_schema_for::<KeyId>();
+            prop_assert!(id.parse::<KeyId>().is_err() || takes(schema, &id));
+            let schema = SchemaGenerator::default().root_schema_for::<ProjectName>();
+            prop_assert!(id.parse::<ProjectName>().is_err() || takes(schema, &id));
             for text in [&image, &other] {
                 prop_assert!(takes_what_is_read::<names::Image>(text) && takes_what_is_read::<names::Reference>(text));
                 prop_assert!(takes_what_is_read::<names::RegistryHost>(text) && takes_what_is_read::<names::Unit>(text));

@@ -1,12 +1,14 @@
 //! The tables of the configuration, a file each: what may be written in it, what holds when nothing is, what it means.
 //!
 //! In each file `Table` is what may be written. A key that is not a field of it is refused, and the sentences at its
-//! fields are the ones that the schema and the documentation show. `names` has the texts that tables have in common.
+//! fields are the ones that the schema and the documentation show. `names` and `program` have the values that tables have
+//! in common, `reader` what it takes to read one.
 
 pub(super) mod command;
 pub(super) mod compat;
 pub(super) mod compose;
 pub(super) mod docker_puller;
+mod domain;
 pub(super) mod engine;
 pub(super) mod health;
 pub(super) mod host;
