@@ -7,7 +7,7 @@ mod explain;
 mod file;
 pub(super) mod key_path;
 pub(super) mod problem;
-mod tree;
+pub(super) mod tree;
 pub(super) mod value;
 
 pub(super) use file::Document;

@@ -28,12 +28,12 @@ pub(crate) struct Table {
     /// time.
     #[serde(default)]
     pub(crate) allow_short_token: bool,
-    /// The hooks by their names.
+    /// The hooks by name.
     #[serde(default)]
     pub(crate) hooks: BTreeMap<HookName, Hook>,
 }
 
-/// What a hook asks for. Nothing else can be said in a call.
+/// A hook deploys these images of this project. A call can ask for nothing else.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Hook {

@@ -41,7 +41,7 @@ pub(crate) struct Table {
     /// For other registries the host's own `docker login` is used, credential helpers included.
     pub(crate) registries: BTreeMap<RegistryHost, registry::Table>,
     pub(crate) compat: compat::Table,
-    /// The projects by their names. They may also be in files of their own, projects.d/*.toml beside this file.
+    /// The projects by name. They may also be in files of their own, projects.d/*.toml beside this file.
     pub(crate) projects: BTreeMap<ProjectName, project::Table>,
 }
 

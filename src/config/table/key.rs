@@ -10,7 +10,7 @@ use crate::config::document::key_path::KeyPath;
 use crate::config::document::value::{FilePath, Moment};
 use crate::model::{KeyId, ProjectName};
 
-/// A key that may deploy. Without any key, only operators on this host can.
+/// A key has a name, a scheme by which it proves a request, and a secret in a file.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {

@@ -22,12 +22,12 @@ use crate::model::ProjectName;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct File {
-    /// The projects by their names, which appear in the addresses of their hooks, as in `/v1/hooks/shop`. A name has 1
+    /// The projects by name, which appears in the address of a hook, as in `/v1/hooks/shop`. A name has 1
     /// to 63 characters of a-z, 0-9, `-` and `_`.
     pub(crate) projects: BTreeMap<ProjectName, Table>,
 }
 
-/// A project: what can be deployed, by whom, and how it is put into service. It has exactly one of the tables
+/// A project says what can be deployed, who may do so, and how it is put into service. It has exactly one of the tables
 /// `compose`, `systemd` and `command`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
@@ -45,7 +45,7 @@ pub(crate) struct Table {
     /// How many good releases are kept on this host, the running one included. No registry is needed to go back to
     /// them.
     pub(crate) keep: Count,
-    /// The keys that may deploy, a table each. Without any, only operators on this host can deploy.
+    /// The keys of the callers, a table each. Without any, only operators on this host can deploy.
     pub(crate) keys: Vec<key::Table>,
     pub(crate) compose: Option<compose::Table>,
     pub(crate) systemd: Option<systemd::Table>,

@@ -15,7 +15,7 @@ use crate::config::document::value::FilePath;
 use crate::host::credentials::{Password, RegistryCredentials};
 use crate::model::Repository;
 
-/// The credentials for one registry.
+/// The user name and the password for one registry.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Table {
