@@ -28,4 +28,4 @@ mod testbed;
 
 pub use document::problem::{LoadError, Position, Problem};
 pub use settings::{DEFAULT_PATH, Settings};
-pub use table::{Host, Limits, Retention};
+pub use table::{HostSettings, Limits, Retention};

@@ -23,8 +23,8 @@ Projects may also be in `config.toml`. [config.example.toml](../config.example.t
 [project.example.toml](../project.example.toml) are examples with every key.
 
 - A key is optional unless it is *required*. An unknown key is an error.
-- `windlass check` reports everything that is wrong, with file, line and fix. `windlass schema` prints a JSON Schema, with which
-  editors complete and check the files.
+- `windlass check` reports everything that is wrong, with file, line and fix.
+- `windlass schema` prints a JSON Schema, with which editors complete and check the files; `windlass schema --help` says how.
 - `systemctl reload windlass` reads projects, keys and credentials again. Other settings take effect at the next start. If
   anything is wrong, nothing changes.
 - A *duration* is a text such as `\"10s\"`, `\"5m\"` or `\"1m 30s\"`, a *size* one such as `\"512B\"`, `\"64KiB\"` or `\"1MiB\"`.

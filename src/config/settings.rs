@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::table::Host;
+use super::table::HostSettings;
 use crate::deploy::catalog::Catalog;
 use crate::deploy::docker_puller::DockerPuller;
 use crate::host::machine::MachineSettings;
@@ -17,7 +17,7 @@ pub const DEFAULT_PATH: &str = "/etc/windlass/config.toml";
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What holds for the whole host, and is read only when windlass starts.
-    pub host: Host,
+    pub host: HostSettings,
     /// How the machine is reached.
     pub machine: MachineSettings,
     /// What is answered in docker-puller's place, if anything.

@@ -24,6 +24,6 @@ pub(super) mod retention;
 pub(super) mod systemd;
 pub(super) mod target;
 
-pub use host::Host;
+pub use host::HostSettings;
 pub use limits::Limits;
 pub use retention::Retention;

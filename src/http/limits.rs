@@ -30,6 +30,7 @@ pub(super) const UNPROVEN_AGE: Duration = Duration::from_secs(60);
 pub(super) const ADDRESS: usize = 8 * 1024;
 
 impl Default for Limits {
+    /// What holds unless `[limits]` of config.toml says otherwise.
     fn default() -> Self {
         Self {
             body: 1 << 20,

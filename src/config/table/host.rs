@@ -67,7 +67,7 @@ impl Default for Table {
 
 /// The settings of this host that are read only when windlass starts. Every path is absolute.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct HostSettings {
     /// Where hooks come in, unless systemd hands over a socket.
     pub listen: SocketAddr,
     /// A port of its own for the metrics, if any.
@@ -86,7 +86,7 @@ pub struct Host {
     pub limits: Limits,
 }
 
-impl Host {
+impl HostSettings {
     /// The keys whose value differs in `anew`.
     pub(crate) fn changed(&self, anew: &Self) -> Vec<&'static str> {
         let Self { listen, metrics_listen, socket, state_dir, concurrency, drain_timeout, retention, limits } = self;
@@ -107,7 +107,7 @@ impl Host {
 impl Table {
     /// What the settings mean that need no other file. The path that a key has begins in the directory that `base`
     /// says.
-    pub(crate) fn read<'p>(self, base: impl Fn(&str) -> &'p Path, problems: &mut Vec<Problem>) -> Host {
+    pub(crate) fn read<'p>(self, base: impl Fn(&str) -> &'p Path, problems: &mut Vec<Problem>) -> HostSettings {
         let mut absolute = |key: &str, path: &FilePath| {
             let path = base(key).join(&path.0);
             std::path::absolute(&path).unwrap_or_else(|error| {
@@ -115,7 +115,7 @@ impl Table {
                 path
             })
         };
-        Host {
+        HostSettings {
             listen: self.listen.0,
             metrics_listen: self.metrics_listen.map(|address| address.0),
             state_dir: absolute("state_dir", &self.state_dir),
