@@ -22,6 +22,7 @@ mod polkit;
 mod project_files;
 mod render;
 mod rollback;
+mod schema;
 mod serve;
 mod status;
 mod table;
@@ -98,6 +99,8 @@ enum Command {
     Import(import::Command),
     /// Print the rule that lets windlass manage its units without being root
     Polkit(polkit::Args),
+    /// Print the JSON Schema of config.toml or of project files, for editors
+    Schema(schema::Args),
     /// Make keys, and show them in the form that other programs want
     #[command(subcommand)]
     Key(key::Command),
@@ -151,6 +154,7 @@ impl Command {
             Self::Init(args) => init::run(args, global, output),
             Self::Import(command) => import::run(command, global, output),
             Self::Polkit(args) => polkit::run(&args, global, output),
+            Self::Schema(args) => schema::run(&args, output),
             Self::Key(command) => key::run(command, global, output),
             Self::Deploy(args) => wait_for(deploy::run(args, &global.client(output)?, output)),
             Self::Plan(args) => wait_for(plan::run(args, &global.client(output)?, output)),

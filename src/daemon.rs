@@ -23,13 +23,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{LoadError, Problem, Settings};
 use crate::deploy::catalog::Catalog;
-use crate::deploy::docker_puller::DockerPuller;
 use crate::deploy::incident::HostEvent;
 use crate::host::SharedHost;
 use crate::http::{self, App, Door, Places, Readiness};
 use crate::lanes::Lanes;
 use crate::model::Clock;
 use crate::runner::{Parts, Runner};
+use crate::senders::docker_puller::DockerPuller;
 use crate::service_manager::ServiceManager;
 use crate::store::Store;
 use record::Record;
@@ -110,7 +110,7 @@ impl Daemon {
         let runner = Runner::new(Parts {
             store: store.clone(),
             host: outside.host,
-            lanes: Lanes::new(settings.concurrency, settings.limits.queue),
+            lanes: Lanes::new(settings.host.concurrency, settings.host.limits.queue),
             catalog: configured,
             tasks: tasks.clone(),
             refusing: refusing.clone(),
@@ -118,13 +118,7 @@ impl Daemon {
             aborting: aborting.clone(),
             patience: outside.patience,
         });
-        let limits = http::Limits {
-            body: settings.limits.body,
-            hooks_per_minute: settings.limits.hooks_per_minute,
-            header_timeout: settings.limits.header_timeout,
-            body_timeout: settings.limits.body_timeout,
-            ..http::Limits::default()
-        };
+        let limits = settings.host.limits.http;
         let app = App::new(runner.clone(), store.clone(), outside.clock, limits, answered, ready);
 
         // Bound before recovery, so that a wrong address is known at once; served after it.
@@ -132,13 +126,13 @@ impl Daemon {
         let hook_listeners = if is_waited_for {
             outside.sockets.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?
         } else {
-            vec![listen(settings.listen).await?]
+            vec![listen(settings.host.listen).await?]
         };
-        let metrics_listener = match settings.metrics_listen {
+        let metrics_listener = match settings.host.metrics_listen {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        let socket_listener = socket::bind(&settings.socket)?;
+        let socket_listener = socket::bind(&settings.host.socket)?;
         let hooks = hook_listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let metrics = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
@@ -151,13 +145,13 @@ impl Daemon {
             tracing::warn!(%error, "failed to write down that windlass has started");
         }
         let record = Record { addresses: hooks.iter().copied().chain(metrics).collect(), ..record };
-        write_down(&record, &settings.state_dir);
+        write_down(&record, &settings.host.state_dir);
         let daemon = Self {
-            state_dir: settings.state_dir,
+            state_dir: settings.host.state_dir,
             record: Mutex::new(record),
             hooks,
             metrics,
-            socket: settings.socket,
+            socket: settings.host.socket,
             runner,
             store,
             catalog,
@@ -171,9 +165,9 @@ impl Daemon {
             closing,
             aborting,
             hanging_up: CancellationToken::new(),
-            drain_timeout: settings.drain_timeout,
+            drain_timeout: settings.host.drain_timeout,
         };
-        let places = Places::new(settings.limits.connections);
+        let places = Places::new(settings.host.limits.connections);
         for listener in hook_listeners {
             let door = Door { listener: listener.into(), router: http::hooks(app.clone()), places: places.clone() };
             daemon.open(door, limits, &daemon.leaving);

@@ -4,7 +4,6 @@
 //! done, what was said while it was done, what follows from that, and what to do about it after a crash.
 
 pub mod catalog;
-pub mod docker_puller;
 pub mod event;
 pub mod gate;
 pub mod incident;

@@ -49,10 +49,10 @@ pub use limits::Limits;
 pub use places::Places;
 pub use server::{Door, Listener, serve};
 
-use crate::deploy::docker_puller::DockerPuller;
 use crate::intake::Intake;
 use crate::model::Clock;
 use crate::runner::Runner;
+use crate::senders::docker_puller::DockerPuller;
 use crate::store::Store;
 use access::Access;
 

@@ -166,7 +166,7 @@ impl Intake {
             Ok(Ok(run)) => Ok(Decided::Planned { run: Box::new(run), rollback }),
             Ok(Err(error)) if error.is_passing() => Err(Refused::Away(error.to_string())),
             Ok(Err(error)) => Err(Refused::Unplannable(error.to_string())),
-            Err(_) => Err(Refused::no_answer()),
+            Err(_) => Err(Refused::no_answer(PLANNING)),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod deploy;
 pub mod host;
 pub mod lanes;
+pub mod senders;
 pub mod store;
 
 pub mod intake;

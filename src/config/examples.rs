@@ -1,36 +1,21 @@
-//! Holds the examples at the top of the repository to what is true: they load, they name every key, and the
-//! defaults that they state are the defaults.
+//! Holds the examples at the top of the repository to what is true: they load, and the defaults that they state are the
+//! defaults. That they name every key is a test of `schema`.
 
-use serde::de::DeserializeOwned;
-use toml::{Table, Value};
-
-use super::raw;
+use super::table::{command, compat, engine, health, host, key, lifecycle, project, systemd};
 use super::testbed::Testbed;
 use crate::auth::{Key, Scheme};
 
-const HOST: &str = include_str!("../../config.example.toml");
-const PROJECT: &str = include_str!("../../project.example.toml");
+pub(super) const HOST: &str = include_str!("../../config.example.toml");
+pub(super) const PROJECT: &str = include_str!("../../project.example.toml");
 const README: &str = include_str!("../../README.md");
 
 /// The example with every setting in force: `#key` becomes `key`, and `# text` stays what it is.
-fn in_force(example: &str) -> String {
+pub(super) fn in_force(example: &str) -> String {
     let in_force = example.lines().map(|line| match line.strip_prefix('#') {
         Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => setting,
         _ => line,
     });
     in_force.collect::<Vec<_>>().join("\n")
-}
-
-/// Every key that a table of the configuration may have, as serde lists them for one that it may not have.
-fn keys_of<T: DeserializeOwned>() -> Vec<String> {
-    let error = toml::from_str::<T>("nothing_like_it = 1").err().unwrap();
-    error.message().split('`').skip(3).step_by(2).map(str::to_owned).collect()
-}
-
-fn assert_names_all<T: DeserializeOwned>(table: &Value) {
-    for key in keys_of::<T>() {
-        assert!(table.get(&key).is_some(), "{key} is not in the example");
-    }
 }
 
 #[test]
@@ -43,75 +28,50 @@ fn the_examples_load_as_they_are_and_mean_the_defaults() {
     );
     let settings = testbed.settings(&[]);
     assert_eq!(settings.projects.len(), 1);
-    assert_eq!(toml::from_str::<raw::Host>(HOST).unwrap(), raw::Host::default());
+    assert_eq!(toml::from_str::<host::Table>(HOST).unwrap(), host::Table::default());
 }
 
 #[test]
-fn the_example_of_config_toml_states_every_key_with_its_default() {
+fn the_example_of_config_toml_states_the_defaults() {
     let text = in_force(HOST);
-    let all: Table = text.parse().unwrap();
-    let all = Value::Table(all);
-    for key in keys_of::<raw::Host>().into_iter().filter(|key| key != "projects") {
-        assert!(all.get(&key).is_some(), "{key} is not in the example");
-    }
-    assert_names_all::<raw::Retention>(&all["retention"]);
-    assert_names_all::<raw::Limits>(&all["limits"]);
-    assert_names_all::<raw::Engine>(&all["engine"]);
-    assert_names_all::<raw::Registry>(&all["registries"]["ghcr.io"]);
-    let puller = &all["compat"]["docker_puller"];
-    assert_names_all::<raw::Compat>(&all["compat"]);
-    assert_names_all::<raw::DockerPuller>(puller);
-    assert_names_all::<raw::PullerHook>(&puller["hooks"]["shop"]);
-
-    let stated: raw::Host = toml::from_str(&text).unwrap();
+    let stated: host::Table = toml::from_str(&text).unwrap();
     assert!(stated.metrics_listen.is_some() && stated.engine.host.is_some() && stated.registries.len() == 1);
-    let with_a_default = raw::Host {
+    let with_a_default = host::Table {
         metrics_listen: None,
-        engine: raw::Engine::default(),
+        engine: engine::Table::default(),
         registries: std::collections::BTreeMap::new(),
-        compat: raw::Compat::default(),
+        compat: compat::Table::default(),
         ..stated
     };
-    assert_eq!(with_a_default, raw::Host::default());
+    assert_eq!(with_a_default, host::Table::default());
 }
 
 #[test]
-fn the_example_of_a_project_states_every_key_with_its_default() {
+fn the_example_of_a_project_states_the_defaults() {
     let text = in_force(PROJECT);
-    let all: Table = text.parse().unwrap();
-    let shop = &all["projects"]["shop"];
-    assert_names_all::<raw::Project>(shop);
-    assert_names_all::<raw::Key>(&shop["keys"][0]);
-    assert_names_all::<raw::Scope>(&shop["keys"][0]["scope"]);
-    assert_names_all::<raw::Compose>(&shop["compose"]);
-    assert_names_all::<raw::Systemd>(&shop["systemd"]);
-    assert_names_all::<raw::Command>(&shop["command"]);
-    assert_names_all::<raw::Lifecycle>(&shop["lifecycle"]);
-    assert_names_all::<raw::Health>(&shop["health"]);
-
-    let stated: raw::ProjectFile = toml::from_str(&text).unwrap();
+    let stated: project::File = toml::from_str(&text).unwrap();
     let stated = stated.projects.into_values().next().unwrap();
     let [key] = &*stated.keys else { panic!("one key is an example, more are a pattern") };
-    assert_eq!(key.scope, raw::Scope::default());
+    assert_eq!(key.scope, key::Scope::default());
     let examples = stated.health.clone();
     let (systemd, command) = (stated.systemd.clone().unwrap(), stated.command.clone().unwrap());
-    assert_eq!(systemd.action, raw::Systemd::default().action);
-    assert_eq!(command.deadline, raw::Command::default().deadline);
-    assert_eq!(stated.lifecycle.deadline, raw::Lifecycle::default().deadline);
-    let default = raw::Project {
+    assert_eq!(systemd.action, systemd::Table::default().action);
+    assert_eq!(command.deadline, command::Table::default().deadline);
+    assert_eq!(stated.lifecycle.deadline, lifecycle::Table::default().deadline);
+    let default = project::Table {
         images: stated.images.clone(),
         keys: stated.keys.clone(),
         compose: stated.compose.clone(),
         systemd: Some(systemd),
         command: Some(command),
         lifecycle: stated.lifecycle.clone(),
-        health: raw::Health {
+        health: health::Table {
             http: examples.http,
             tcp: examples.tcp,
             command: examples.command,
-            ..raw::Health::default()
+            ..health::Table::default()
         },
-        ..raw::Project::default()
+        ..project::Table::default()
     };
     assert_eq!(stated, default);
 }
@@ -121,10 +81,10 @@ fn every_setting_in_the_readme_is_one() {
     let blocks: Vec<&str> = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let (of_projects, of_hosts): (Vec<&str>, Vec<&str>) = blocks.iter().partition(|block| block.contains("[projects."));
     for block in &of_projects {
-        toml::from_str::<raw::ProjectFile>(block).unwrap_or_else(|error| panic!("{error}{block}"));
+        toml::from_str::<project::File>(block).unwrap_or_else(|error| panic!("{error}{block}"));
     }
     for block in &of_hosts {
-        toml::from_str::<raw::Host>(block).unwrap_or_else(|error| panic!("{error}{block}"));
+        toml::from_str::<host::Table>(block).unwrap_or_else(|error| panic!("{error}{block}"));
     }
     assert!(of_projects.len() >= 3 && of_hosts.len() >= 2, "{blocks:#?}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
-use super::problem::Problem;
+use super::document::problem::Problem;
 
 /// The user of the service, and what systemd gives to it where another was chosen.
 const SERVICE: &str = "windlass";

@@ -7,119 +7,103 @@ use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::document::Document;
-use super::environment::Environment;
+use super::document::environment::Environment;
+use super::document::problem::{LoadError, Problem};
 use super::guard::Owners;
 use super::part::Part;
-use super::problem::{LoadError, Problem};
-use super::project::path_of;
 use super::secret_file::SecretFiles;
-use super::settings::{DEFAULT_PATH, Limits, Retention, Settings};
-use super::value::FilePath;
-use super::{docker_puller, raw, registries};
+use super::settings::{DEFAULT_PATH, Settings};
+use super::table::project::path_of;
+use super::table::reader::Reader;
+use super::table::{docker_puller, host, project, registry};
+use super::variables::variables;
 use crate::deploy::catalog::Catalog;
-use crate::deploy::docker_puller::DockerPuller;
 use crate::host::machine::MachineSettings;
 use crate::model::{ProjectName, Timestamp};
+use crate::senders::docker_puller::DockerPuller;
 
 /// More would only wait for each other.
 const MOST_THREADS: usize = 4;
 /// Fewer files are read before a thread has started.
 const LEAST_SHARE: usize = 50;
 
-/// As [`Settings::load`] says.
-pub(super) fn load(
-    path: Option<&Path>,
-    variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
-    now: Timestamp,
-) -> Result<(Settings, Vec<Problem>), LoadError> {
-    let mut problems = Vec::new();
-    let environment = Environment::new(variables, &mut problems);
-    let document = host_file(path, &mut problems);
-    let directory = document.directory().to_owned();
-    let owners = Owners::of_this_process();
-    let secrets = SecretFiles {
-        found: Mutex::default(),
-        owners: owners.clone(),
-        credentials: environment.credentials.clone(),
-        keys: directory.join("keys"),
-    };
+impl Settings {
+    /// Reads everything anew: `config.toml` at `path` or at its usual place, the projects beside it, their keys, and
+    /// what `environment` overrides. Also returns what is probably not meant, though it can be used.
+    ///
+    /// Nothing is remembered between two calls: reloading is loading again.
+    ///
+    /// # Errors
+    /// [`LoadError`] with all problems that could be found in one go.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Problem>), LoadError> {
+        let mut problems = Vec::new();
+        let environment = Environment::new::<host::Table>(variables(), environment, &mut problems);
+        let document = host_file(path, &mut problems);
+        let directory = document.directory().to_owned();
+        let owners = Owners::of_this_process();
+        let secrets = SecretFiles {
+            found: Mutex::default(),
+            owners: owners.clone(),
+            credentials: environment.credentials.clone(),
+            keys: directory.join("keys"),
+        };
 
-    let mut problems_of_host = Vec::new();
-    let mut host: raw::Host = document.parse(&mut problems_of_host);
-    let projects = std::mem::take(&mut host.projects);
-    let compat = std::mem::take(&mut host.compat);
-    // What is wrong with either is found by now; what is right layers without an error.
-    if problems.is_empty() && problems_of_host.is_empty() {
-        match environment.layered_on(document.text()) {
-            Ok(Some(layered)) => host = layered,
-            Ok(None) => {}
-            Err(problem) => problems.push(problem),
+        let mut problems_of_host = Vec::new();
+        let mut host: host::Table = document.parse(&mut problems_of_host);
+        let projects = std::mem::take(&mut host.projects);
+        let docker_puller = std::mem::take(&mut host.compat).docker_puller;
+        // What is wrong with either is found by now; what is right layers without an error.
+        if problems.is_empty() && problems_of_host.is_empty() {
+            match environment.layered_on(document.text()) {
+                Ok(Some(layered)) => host = layered,
+                Ok(None) => {}
+                Err(problem) => problems.push(problem),
+            }
         }
-    }
-    let registries = registries::read(&document, host.registries, &secrets, &mut problems_of_host);
-    let mut main = Part::new(document.clone(), problems_of_host, projects, &secrets, now);
-    let token = compat.docker_puller.as_ref().and_then(|raw| docker_puller::token(&mut main, raw, &secrets));
-    let mut parts = vec![main];
-    let projects_d = directory.join("projects.d");
-    let directories = [&*directory, &projects_d];
-    for part in read_all(&project_files(&projects_d, &mut problems), &secrets, now) {
-        parts.extend(part.map_err(|problem| problems.push(problem)));
-    }
-    problems.extend(exposed(&owners, &directories, &parts));
-    let mut warnings = Vec::new();
-    for part in &mut parts {
-        problems.append(&mut part.problems);
-        warnings.append(&mut part.warnings);
-    }
-    find_shared_secrets(&parts, &mut problems);
-    registries::warn_of_unused(&registries, &parts, &document, &mut warnings);
-    let documents = parts.iter().filter(|part| part.document.metadata().is_some());
-    let mut sources: Vec<PathBuf> = documents.map(|part| part.document.file().to_owned()).collect();
-    let (projects, files) = gather(parts, &mut problems);
-    let docker_puller = compat.docker_puller.and_then(|raw| {
-        let hooks = docker_puller::hooks(&document, raw.hooks, &projects, &mut problems);
-        Some(Arc::new(DockerPuller { token: token?, hooks }))
-    });
+        let mut reader = Reader::new(document.clone(), problems_of_host, &secrets, now);
+        let registries = registry::read(&mut reader, std::mem::take(&mut host.registries));
+        let projects = project::read(&mut reader, projects);
+        let token = docker_puller.as_ref().and_then(|table| docker_puller::token(&mut reader, table));
+        let mut parts = vec![Part::new(reader, projects)];
+        let projects_d = directory.join("projects.d");
+        let directories = [&*directory, &projects_d];
+        for part in read_all(&project_files(&projects_d, &mut problems), &secrets, now) {
+            parts.extend(part.map_err(|problem| problems.push(problem)));
+        }
+        problems.extend(exposed(&owners, &directories, &parts));
+        let mut warnings = Vec::new();
+        for part in &mut parts {
+            problems.append(&mut part.problems);
+            warnings.append(&mut part.warnings);
+        }
+        find_shared_secrets(&parts, &mut problems);
+        let images = parts.iter().flat_map(|part| &part.projects).flat_map(|project| &project.spec.images);
+        registry::warn_of_unused(&registries, images, &document, &mut warnings);
+        let documents = parts.iter().filter(|part| part.document.metadata().is_some());
+        let mut sources: Vec<PathBuf> = documents.map(|part| part.document.file().to_owned()).collect();
+        let (mut projects, files) = gather(parts, &mut problems);
+        let docker_puller = docker_puller.and_then(|table| {
+            let hooks = docker_puller::hooks(&document, table.hooks, &projects, &mut problems);
+            docker_puller::let_in(&mut projects, &hooks);
+            Some(Arc::new(DockerPuller { token: token?, hooks }))
+        });
 
-    sources.extend(secrets.found.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
-    let state_dir = absolute(base("state_dir"), &host.state_dir, &mut problems);
-    let settings = Settings {
-        listen: host.listen.0,
-        metrics_listen: host.metrics_listen.map(|address| address.0),
-        socket: absolute(base("socket"), &host.socket, &mut problems),
-        concurrency: host.concurrency.0,
-        drain_timeout: host.drain_timeout.0,
-        retention: Retention {
-            deployments: host.retention.deployments.0,
-            age: Duration::from_secs(24 * 60 * 60)
-                .saturating_mul(u32::try_from(host.retention.days.0).unwrap_or(u32::MAX)),
-        },
-        limits: Limits {
-            body: host.limits.body.0,
-            queue: host.limits.queue.0,
-            hooks_per_minute: host.limits.hooks_per_minute.0,
-            connections: host.limits.connections.0,
-            header_timeout: host.limits.header_timeout.0,
-            body_timeout: host.limits.body_timeout.0,
-        },
-        machine: MachineSettings {
-            docker_host: host.engine.host.map(|host| host.0),
-            registries,
-            docker_config: None,
-            runs: Some(state_dir.join("runs")),
-        },
-        state_dir,
-        docker_puller,
-        projects,
-        files,
-        sources,
-        read_at: now,
-    };
-    if problems.is_empty() { Ok((settings, warnings)) } else { Err(LoadError { problems }) }
+        sources.extend(secrets.found.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let docker_host = std::mem::take(&mut host.engine).host.map(|host| host.0);
+        // A path in a file begins beside it; one of the environment, where the process is.
+        let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
+        let host = host.read(base, &mut problems);
+        let machine =
+            MachineSettings { docker_host, registries, docker_config: None, runs: Some(host.state_dir.join("runs")) };
+        let settings = Self { host, machine, docker_puller, projects, files, sources, read_at: now };
+        if problems.is_empty() { Ok((settings, warnings)) } else { Err(LoadError { problems }) }
+    }
 }
 
 /// `config.toml`, which says nothing when it is not there and nobody asked for it by name.
@@ -218,15 +202,6 @@ fn gather(parts: Vec<Part>, problems: &mut Vec<Problem>) -> (Catalog, HashMap<Pr
     (catalog, files)
 }
 
-/// A path in a file begins beside it; one of the environment, where the process is.
-fn absolute(base: &Path, path: &FilePath, problems: &mut Vec<Problem>) -> PathBuf {
-    let path = base.join(&path.0);
-    std::path::absolute(&path).unwrap_or_else(|error| {
-        problems.push(Problem::unreadable(&path, &error));
-        path
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -256,8 +231,8 @@ mod tests {
         let named = Settings::load(Some(Path::new("/nowhere/config.toml")), [("", ""); 0], now()).unwrap_err();
         assert_eq!(named.to_string(), "/nowhere/config.toml: is not there");
         let settings = Testbed::new().settings(&[]);
-        assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 9010)));
-        assert_eq!(settings.state_dir, Path::new("/var/lib/windlass"));
+        assert_eq!(settings.host.listen, SocketAddr::from(([127, 0, 0, 1], 9010)));
+        assert_eq!(settings.host.state_dir, Path::new("/var/lib/windlass"));
         assert!(settings.projects.is_empty());
     }
 
@@ -333,11 +308,11 @@ mod tests {
     fn paths_of_a_file_begin_beside_it_and_those_of_the_environment_where_the_process_is() {
         let testbed = Testbed::new().file("config.toml", "state_dir = 'state'\nsocket = '/s'");
         let settings = testbed.settings(&[]);
-        assert_eq!(settings.state_dir, testbed.path().join("state"));
-        assert_eq!(settings.socket, Path::new("/s"));
+        assert_eq!(settings.host.state_dir, testbed.path().join("state"));
+        assert_eq!(settings.host.socket, Path::new("/s"));
         let settings = testbed.settings(&[("WINDLASS_STATE_DIR", "other")]);
-        assert_eq!(settings.state_dir, std::env::current_dir().unwrap().join("other"));
-        assert_eq!(settings.socket, Path::new("/s"));
+        assert_eq!(settings.host.state_dir, std::env::current_dir().unwrap().join("other"));
+        assert_eq!(settings.host.socket, Path::new("/s"));
     }
 
     #[test]

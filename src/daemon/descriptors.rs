@@ -17,10 +17,10 @@ const OF_A_DEPLOYMENT: usize = 32;
 /// When the system does not allow as many as are needed.
 pub(super) fn provide(settings: &Settings) -> anyhow::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("failed to read the limit of open files")?;
-    let fixed = needed(settings) - settings.limits.connections;
+    let fixed = needed(settings) - settings.host.limits.connections;
     let needed = u64::try_from(needed(settings))?;
     if needed > hard {
-        let connections = settings.limits.connections;
+        let connections = settings.host.limits.connections;
         let room = usize::try_from(hard)?.saturating_sub(fixed);
         let instead =
             if room == 0 { String::new() } else { format!(", or set `limits.connections` to at most {room}") };
@@ -37,6 +37,6 @@ pub(super) fn provide(settings: &Settings) -> anyhow::Result<()> {
 
 /// How many may be open at once.
 fn needed(settings: &Settings) -> usize {
-    let metrics = settings.metrics_listen.map_or(0, |_| METRICS);
-    settings.limits.connections + OPERATORS + metrics + OTHERS + settings.concurrency * OF_A_DEPLOYMENT
+    let metrics = settings.host.metrics_listen.map_or(0, |_| METRICS);
+    settings.host.limits.connections + OPERATORS + metrics + OTHERS + settings.host.concurrency * OF_A_DEPLOYMENT
 }

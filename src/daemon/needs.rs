@@ -23,18 +23,18 @@ const LITTLE: u64 = 256 * MIB;
 /// Looks at all of it. Blocks as long as a disk takes.
 pub(super) fn survey(settings: &Settings) -> Vec<Finding> {
     let (running, daemon) = daemon(settings);
-    let mut findings = vec![daemon, state(&settings.state_dir)];
-    findings.extend(room(&settings.state_dir, "the state directory", [TOO_LITTLE, LITTLE]));
-    findings.push(socket(&settings.socket, running.as_ref()));
-    let addresses = [("listen", Some(settings.listen)), ("metrics_listen", settings.metrics_listen)];
+    let mut findings = vec![daemon, state(&settings.host.state_dir)];
+    findings.extend(room(&settings.host.state_dir, "the state directory", [TOO_LITTLE, LITTLE]));
+    findings.push(socket(&settings.host.socket, running.as_ref()));
+    let addresses = [("listen", Some(settings.host.listen)), ("metrics_listen", settings.host.metrics_listen)];
     findings.extend(addresses.into_iter().filter_map(|(key, address)| Some(port(key, address?, running.as_ref()))));
     findings
 }
 
 /// Which windlass runs on the state directory, and whether it has read the configuration as it is on disk.
 fn daemon(settings: &Settings) -> (Option<Record>, Finding) {
-    let directory = settings.state_dir.display();
-    match store::is_in_use(&settings.state_dir) {
+    let directory = settings.host.state_dir.display();
+    match store::is_in_use(&settings.host.state_dir) {
         Ok(false) => return (None, Finding::ok(format!("no windlass runs on {directory}"))),
         Ok(true) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -45,7 +45,7 @@ fn daemon(settings: &Settings) -> (Option<Record>, Finding) {
             return (None, Finding::warning(what));
         }
     }
-    let record = match Record::read(&settings.state_dir) {
+    let record = match Record::read(&settings.host.state_dir) {
         Ok(record) => record,
         Err(error) => {
             let what = format!("something runs on {directory} and does not say what it has read: {error}{}", as_whom());
@@ -62,7 +62,7 @@ fn daemon(settings: &Settings) -> (Option<Record>, Finding) {
         Finding::warning(format!(
             "the windlass that runs (pid {pid}) has not read {file} as it is now: `systemctl reload windlass`, or `kill -HUP {pid}`"
         ))
-    } else if record.socket != settings.socket {
+    } else if record.socket != settings.host.socket {
         let old = record.socket.display();
         Finding::warning(format!(
             "the windlass that runs (pid {pid}) has its socket at {old}, as `socket` was when it started: restart it"

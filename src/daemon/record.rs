@@ -37,7 +37,7 @@ impl Record {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             addresses,
-            socket: settings.socket.clone(),
+            socket: settings.host.socket.clone(),
             read_at: settings.read_at,
             files: settings.sources.clone(),
         }

@@ -36,8 +36,8 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
 
-    let Remembered { deployments, age } = settings.retention;
-    let store = Store::open_with(&settings.state_dir, Clock::system(), Retention { deployments, age })?;
+    let Remembered { deployments, age } = settings.host.retention;
+    let store = Store::open_with(&settings.host.state_dir, Clock::system(), Retention { deployments, age })?;
     let machine = Arc::new(Machine::new(settings.machine.clone(), Arc::new(store.clone())));
     let outside = Outside { sockets, ..Outside::real(store, machine.clone()) };
     let daemon = Daemon::start(settings.clone(), outside).await?;

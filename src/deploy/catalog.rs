@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::auth::Key;
 use crate::deploy::spec::ProjectSpec;
-use crate::model::ProjectName;
+use crate::model::{KeyId, ProjectName};
 
 /// One project as it is configured.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Project {
     pub spec: Arc<ProjectSpec>,
     /// Who may ask. Without keys only operators on the host can.
     pub keys: Vec<Key>,
+    /// Senders that may ask as well, and prove themselves with a secret of the host.
+    pub services: Vec<KeyId>,
 }
 
 /// All projects of this host. Replaced as a whole when the configuration is read again.

@@ -2,7 +2,6 @@
 
 use crate::auth::{Caller, Delivery, Identity, Permission, Scope};
 use crate::deploy::catalog::Project;
-use crate::deploy::docker_puller;
 use crate::deploy::event::{RequestedBy, Rollback, Wanted};
 use crate::deploy::spec::{NotAllowed, matches_any};
 use crate::deploy::way_back::WayBack;
@@ -184,8 +183,7 @@ pub fn readmit(project: &Project, wanted: &Wanted, key: Option<&KeyId>) -> Resul
         None => None,
         Some(id) => match project.keys.iter().find(|key| key.id == *id) {
             Some(key) => Some((id, &key.scope)),
-            // Its token is the host's, and no project lists it.
-            None if id.as_str() == docker_puller::CALLER => None,
+            None if project.services.contains(id) => None,
             None => {
                 let what = "deploy: it is no longer a key of the project".to_owned();
                 return Err(Refusal::KeyMayNot { key: id.clone(), what });
@@ -298,7 +296,7 @@ mod tests {
         let headers = auth::sign(&key, &"delivery-1".parse().unwrap(), &body, now).unwrap();
         let keys = vec![key];
         let verified = auth::verify(&keys, &SignedHook { headers: &headers, body: &body }, now).unwrap();
-        let project = Project { spec: Arc::new(spec::tests::shop()), keys };
+        let project = Project { spec: Arc::new(spec::tests::shop()), keys, services: vec![] };
         admit(&project, &Caller::Key(verified), Asked::Deploy(ask))
     }
 
@@ -362,7 +360,7 @@ mod tests {
 
     #[test]
     fn an_operator_is_who_the_system_says_whatever_else_is_said() {
-        let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![] };
+        let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![], services: vec![] };
         for said in [None, Some("alice"), Some("")] {
             let ask = Ask { actor: said.map(str::to_owned), ..ask(&["ghcr.io/acme/api:v2"]) };
             let root = Caller::Operator("root".to_owned());
@@ -389,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_release_of_before_needs_the_projects_repositories_but_not_its_tags() {
-        let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![] };
+        let project = Project { spec: Arc::new(spec::tests::shop()), keys: vec![], services: vec![] };
         let back = |reference: &str| {
             let image: ImageReference = reference.parse().unwrap();
             let to = DeploymentId::new(Timestamp::from_millis(0));

@@ -20,9 +20,9 @@ use super::peer::Peer;
 use super::wish::{Form, Wish, read_wait};
 use crate::auth::{Caller, SignedHook};
 use crate::deploy::catalog::Project;
-use crate::deploy::docker_puller::{DockerPuller, PullerHook};
 use crate::deploy::request::{Asked, Refusal};
 use crate::intake::{Purpose, Received};
+use crate::senders::docker_puller::{DockerPuller, PullerHook};
 use crate::wire::json;
 
 const QUERY: &str = "the query takes `token`, `hook` and `wait`, once each";

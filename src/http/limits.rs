@@ -30,12 +30,13 @@ pub(super) const UNPROVEN_AGE: Duration = Duration::from_secs(60);
 pub(super) const ADDRESS: usize = 8 * 1024;
 
 impl Default for Limits {
+    /// What holds unless `[limits]` of config.toml says otherwise.
     fn default() -> Self {
         Self {
             body: 1 << 20,
             hooks_per_minute: 60,
             header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(20),
+            body_timeout: Duration::from_secs(30),
             body_grace: Duration::from_secs(5),
             write_timeout: Duration::from_secs(60),
             // Callers are promised a sign of life every 10 seconds.

@@ -98,7 +98,7 @@ pub(super) async fn deploy(State(app): State<App>, order: Order) -> Result<Respo
 pub(super) async fn rollback(State(app): State<App>, order: Order) -> Result<Response, Error> {
     let RollbackBody { to } = order.details()?;
     let finding = app.0.runner.way_back(&order.project, to.as_ref());
-    let way = tokio::time::timeout(PLANNING, finding).await.map_err(|_| Refused::no_answer())??;
+    let way = tokio::time::timeout(PLANNING, finding).await.map_err(|_| Refused::no_answer(PLANNING))??;
     order.receive(&app, Ok(Asked::GoBack(way)), false).await
 }
 

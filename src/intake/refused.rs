@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::PLANNING;
 use crate::deploy::gate::Closed;
 use crate::deploy::request::Refusal;
 use crate::model::{DeploymentId, Timestamp};
@@ -43,8 +42,8 @@ pub enum Refused {
 impl Refused {
     /// The engine or the registry took longer than a plan may take.
     #[must_use]
-    pub fn no_answer() -> Self {
-        Self::Away(format!("no answer within {} s", PLANNING.as_secs()))
+    pub fn no_answer(within: Duration) -> Self {
+        Self::Away(format!("no answer within {} s", within.as_secs()))
     }
 
     /// What scripts know it by. Names are only ever added.

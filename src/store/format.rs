@@ -3,6 +3,8 @@
 //! Each type of the core that is written has a form here of the same name: which fields it has in a database, and by
 //! which words. A change of the core does not change these words, and a word that was written once is read for ever.
 
+mod form;
+
 mod event;
 mod incident;
 mod plan;
@@ -10,96 +12,16 @@ mod snapshot;
 mod status;
 mod target;
 
-use std::marker::PhantomData;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use form::{Form, Read, Written};
 
 use crate::deploy;
-
-/// What writes and reads the core's `T`.
-trait Form<T> {
-    fn write<S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error>;
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error>;
-}
-
-/// Makes the remote definitions of serde usable in lists and options.
-macro_rules! forms {
-    ($($form:ident of $core:ty),* $(,)?) => {$(
-        impl $crate::store::format::Form<$core> for $form {
-            fn write<S: ::serde::Serializer>(value: &$core, serializer: S) -> Result<S::Ok, S::Error> {
-                Self::serialize(value, serializer)
-            }
-
-            fn read<'de, D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<$core, D::Error> {
-                Self::deserialize(deserializer)
-            }
-        }
-    )*};
-}
-use forms;
-
-struct Written<'t, F, T>(&'t T, PhantomData<F>);
-
-impl<F: Form<T>, T> Serialize for Written<'_, F, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        F::write(self.0, serializer)
-    }
-}
-
-struct Read<F, T>(T, PhantomData<F>);
-
-impl<'de, F: Form<T>, T> Deserialize<'de> for Read<F, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        F::read(deserializer).map(|value| Self(value, PhantomData))
-    }
-}
-
-/// For `#[serde(with)]`: a list of what `F` writes.
-struct List<F>(PhantomData<F>);
-
-impl<F> List<F> {
-    fn serialize<T, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error>
-    where
-        F: Form<T>,
-    {
-        serializer.collect_seq(values.iter().map(|value| Written::<F, T>(value, PhantomData)))
-    }
-
-    fn deserialize<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error>
-    where
-        F: Form<T>,
-    {
-        let values = Vec::<Read<F, T>>::deserialize(deserializer)?;
-        Ok(values.into_iter().map(|Read(value, _)| value).collect())
-    }
-}
-
-/// For `#[serde(with)]`: what `F` writes, or nothing.
-struct Maybe<F>(PhantomData<F>);
-
-impl<F> Maybe<F> {
-    #[expect(clippy::ref_option, reason = "serde calls it so")]
-    fn serialize<T, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        F: Form<T>,
-    {
-        value.as_ref().map(|value| Written::<F, T>(value, PhantomData)).serialize(serializer)
-    }
-
-    fn deserialize<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error>
-    where
-        F: Form<T>,
-    {
-        Ok(Option::<Read<F, T>>::deserialize(deserializer)?.map(|Read(value, _)| value))
-    }
-}
 
 /// An event as it is written.
 ///
 /// # Errors
 /// When JSON has no form for it.
 pub fn event(event: &deploy::event::Event) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Written::<event::Event, _>(event, PhantomData))
+    written::<event::Event, _>(event)
 }
 
 /// What happened to a project, as it is written.
@@ -107,7 +29,7 @@ pub fn event(event: &deploy::event::Event) -> Result<String, serde_json::Error> 
 /// # Errors
 /// When JSON has no form for it.
 pub fn project_event(event: &deploy::incident::ProjectEvent) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Written::<incident::ProjectEvent, _>(event, PhantomData))
+    written::<incident::ProjectEvent, _>(event)
 }
 
 /// What happened to the host, as it is written.
@@ -115,7 +37,7 @@ pub fn project_event(event: &deploy::incident::ProjectEvent) -> Result<String, s
 /// # Errors
 /// When JSON has no form for it.
 pub fn host_event(event: &deploy::incident::HostEvent) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Written::<incident::HostEvent, _>(event, PhantomData))
+    written::<incident::HostEvent, _>(event)
 }
 
 /// A status as it is written.
@@ -123,7 +45,7 @@ pub fn host_event(event: &deploy::incident::HostEvent) -> Result<String, serde_j
 /// # Errors
 /// When JSON has no form for it.
 pub fn status(status: &deploy::status::Status) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Written::<status::Status, _>(status, PhantomData))
+    written::<status::Status, _>(status)
 }
 
 /// The event that was written as `text`.
@@ -131,7 +53,7 @@ pub fn status(status: &deploy::status::Status) -> Result<String, serde_json::Err
 /// # Errors
 /// When it is none, or one of a newer windlass.
 pub fn read_event(text: &str) -> Result<deploy::event::Event, serde_json::Error> {
-    serde_json::from_str(text).map(|Read::<event::Event, _>(event, _)| event)
+    read::<event::Event, _>(text)
 }
 
 /// What happened to a project, from what was written.
@@ -139,7 +61,7 @@ pub fn read_event(text: &str) -> Result<deploy::event::Event, serde_json::Error>
 /// # Errors
 /// When it is nothing of the kind, or of a newer windlass.
 pub fn read_project_event(text: &str) -> Result<deploy::incident::ProjectEvent, serde_json::Error> {
-    serde_json::from_str(text).map(|Read::<incident::ProjectEvent, _>(event, _)| event)
+    read::<incident::ProjectEvent, _>(text)
 }
 
 /// What happened to the host, from what was written.
@@ -147,7 +69,7 @@ pub fn read_project_event(text: &str) -> Result<deploy::incident::ProjectEvent, 
 /// # Errors
 /// When it is nothing of the kind, or of a newer windlass.
 pub fn read_host_event(text: &str) -> Result<deploy::incident::HostEvent, serde_json::Error> {
-    serde_json::from_str(text).map(|Read::<incident::HostEvent, _>(event, _)| event)
+    read::<incident::HostEvent, _>(text)
 }
 
 /// The status that was written as `text`.
@@ -155,7 +77,15 @@ pub fn read_host_event(text: &str) -> Result<deploy::incident::HostEvent, serde_
 /// # Errors
 /// When it is none, or one of a newer windlass.
 pub fn read_status(text: &str) -> Result<deploy::status::Status, serde_json::Error> {
-    serde_json::from_str(text).map(|Read::<status::Status, _>(status, _)| status)
+    read::<status::Status, _>(text)
+}
+
+fn written<F: Form<T>, T>(value: &T) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Written::<F, T>::of(value))
+}
+
+fn read<F: Form<T>, T>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str::<Read<F, T>>(text).map(Read::value)
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ impl Home {
         let settings = self.settings().unwrap().0;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let host = Arc::new(self.world.clone());
-        let store = Store::open(&settings.state_dir, self.clock()).unwrap();
+        let store = Store::open(&settings.host.state_dir, self.clock()).unwrap();
         let outside = Outside { store, host, clock: self.clock(), patience: Duration::from_millis(1500), sockets };
         let daemon = outside_of_runtimes(|| runtime.block_on(Daemon::start(settings, outside))).unwrap();
         TestDaemon { url: format!("http://{}", daemon.hooks()[0]), runtime: Some(runtime), daemon: Some(daemon) }

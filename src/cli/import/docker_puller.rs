@@ -17,8 +17,8 @@ use super::imported::{Imported, TOKEN_FILE, project_name, table};
 use super::puller::Puller;
 use super::script;
 use crate::auth::Token;
-use crate::deploy::docker_puller::CALLER;
 use crate::model::{ImageReference, ProjectName};
+use crate::senders::docker_puller::CALLER;
 
 /// What docker-puller was configured with, and what it never knew.
 #[derive(Debug, clap::Args)]

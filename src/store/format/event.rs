@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{List, Maybe, forms, plan, snapshot, target};
+use super::form::{List, Maybe, forms};
+use super::{plan, snapshot, target};
 use crate::deploy::event as core;
 use crate::deploy::plan::Plan;
 use crate::deploy::snapshot::Snapshot;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::forms;
+use super::form::forms;
 use crate::deploy::gate;
 use crate::deploy::incident as core;
 use crate::model::{DeliveryId, Timestamp};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{List, forms};
+use super::form::{List, forms};
 use crate::deploy::plan as core;
 use crate::model::{Digest, ImageReference, PinnedImage};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{List, Maybe, forms};
+use super::form::{List, Maybe, forms};
 use crate::deploy::snapshot as core;
 use crate::model::{ImageReference, LocalImage};
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Maybe, event, forms, plan, snapshot, target};
+use super::form::{Maybe, forms};
+use super::{event, plan, snapshot, target};
 use crate::deploy::event::{Cause, Outcome, RequestedBy, Rollback, Wanted};
 use crate::deploy::plan::Plan;
 use crate::deploy::snapshot::Snapshot;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Maybe, forms};
+use super::form::{Maybe, forms};
 use crate::deploy::spec as core;
 use crate::model::{ImageReference, UnitName};
 

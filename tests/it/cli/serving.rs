@@ -209,3 +209,20 @@ fn the_rule_of_polkit_is_for_the_configured_units_alone_and_there_is_none_withou
     assert_eq!((broken.code, broken.out.as_str()), (10, ""), "{broken:?}");
     assert!(broken.err.contains("unknown key") && broken.err.contains("windlass check"), "{broken:?}");
 }
+
+#[test]
+fn the_schema_of_each_file_is_printed_whatever_is_configured() {
+    let home = Home::with_shop();
+    home.configure("concurency = 3");
+    let windlass = Windlass::on(&home);
+    let keys = |arguments: &[&str]| {
+        let schema = windlass.json(arguments);
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&["schema", "project"]), ["projects"]);
+    let of_config = keys(&["schema"]);
+    assert!(of_config.contains(&"listen".to_owned()) && of_config == keys(&["schema", "config"]), "{of_config:?}");
+    let odd = windlass.run(&["schema", "compose"]);
+    assert!(odd.code == 2 && odd.err.contains("possible values: config, project"), "{odd:?}");
+}

@@ -11,22 +11,22 @@ use super::key_path::{KeyPath, Segment};
 
 /// A parsed text.
 #[derive(Debug, Clone)]
-pub(super) struct Tree<'t>(Spanned<DeValue<'t>>);
+pub(crate) struct Tree<'t>(Spanned<DeValue<'t>>);
 
 impl<'t> Tree<'t> {
     /// Reads a text. What does not follow TOML's grammar is told and left out.
-    pub(super) fn parse(text: &'t str) -> (Self, Vec<Error>) {
+    pub(crate) fn parse(text: &'t str) -> (Self, Vec<Error>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         (Self(Spanned::new(table.span(), DeValue::Table(table.into_inner()))), errors)
     }
 
     /// What it says.
-    pub(super) fn read<T: Deserialize<'t>>(&self) -> Result<T, Error> {
+    pub(crate) fn read<T: Deserialize<'t>>(&self) -> Result<T, Error> {
         T::deserialize(ValueDeserializer::from(self.0.clone()))
     }
 
     /// Where the setting at `path` begins, or as much of the path as is there.
-    pub(super) fn offset(&self, path: &KeyPath) -> usize {
+    pub(crate) fn offset(&self, path: &KeyPath) -> usize {
         let (mut offset, mut value) = (0, &self.0);
         for segment in path.segments() {
             let Some(next) = step(value.get_ref(), segment) else { break };
@@ -36,7 +36,7 @@ impl<'t> Tree<'t> {
     }
 
     /// The path to the entry with the narrowest name or value around `span`; of equal ones the innermost.
-    pub(super) fn find(&self, span: &Range<usize>) -> Option<KeyPath> {
+    pub(crate) fn find(&self, span: &Range<usize>) -> Option<KeyPath> {
         let mut all = Vec::new();
         collect(&self.0, &KeyPath::default(), &mut all);
         let around = all.into_iter().filter(|(outer, _)| outer.start <= span.start && span.end <= outer.end);
@@ -44,7 +44,7 @@ impl<'t> Tree<'t> {
     }
 
     /// Takes out the entry that `path` leads to; whether there was one.
-    pub(super) fn remove(&mut self, path: &KeyPath) -> bool {
+    pub(crate) fn remove(&mut self, path: &KeyPath) -> bool {
         let Some((last, parents)) = path.segments().split_last() else { return false };
         let mut value = &mut self.0;
         for segment in parents {

@@ -2,15 +2,15 @@
 
 /// What is wrong, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Explanation<'m> {
-    pub(super) what: String,
+pub(crate) struct Explanation<'m> {
+    pub(crate) what: String,
     /// The key that is not there, when that is it.
-    pub(super) missing: Option<&'m str>,
-    pub(super) fix: Option<String>,
+    pub(crate) missing: Option<&'m str>,
+    pub(crate) fix: Option<String>,
 }
 
 /// Explains an error of serde's. Its messages are the only way to learn which keys a table may have.
-pub(super) fn explain(message: &str) -> Explanation<'_> {
+pub(crate) fn explain(message: &str) -> Explanation<'_> {
     let message = message.trim_end();
     let plain = |what: String| Explanation { what, missing: None, fix: None };
     if let Some(rest) = message.strip_prefix("unknown field ") {
@@ -34,7 +34,7 @@ pub(super) fn explain(message: &str) -> Explanation<'_> {
 }
 
 /// The one of `known` that is most like `unknown`, when any is like it at all.
-pub(super) fn nearest<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |name: &str| strsim::normalized_damerau_levenshtein(unknown, name);
     let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
     let begins = unknown.len() >= 3 && (best.starts_with(unknown) || unknown.starts_with(best));

@@ -1,51 +1,53 @@
 //! Texts that end up in arguments, addresses or comparisons: globs, names of Compose, URLs, hosts.
 
-use super::value::{Written, written};
+use serde::{Serialize, Serializer};
+
+use crate::config::document::value::{Written, written};
 use crate::model::{ImageReference, ImageReferenceError, Repository, UnitName, UnitNameError, acts};
 
 /// A repository by its full name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image(pub(super) Repository);
+pub(crate) struct Image(pub(crate) Repository);
 
 /// A unit of systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit(pub(super) UnitName);
+pub(crate) struct Unit(pub(crate) UnitName);
 
 /// What an image is called, by a tag that moves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reference(pub(super) ImageReference);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Reference(pub(crate) ImageReference);
 
 /// What callers name a hook of docker-puller by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct HookName(pub(super) String);
+pub(crate) struct HookName(pub(crate) String);
 
 /// A pattern of tags, in which `*` is any text and `?` any character.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob(pub(super) String);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Glob(pub(crate) String);
 
 /// A service or a profile of Compose.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ComposeName(pub(super) String);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ComposeName(pub(crate) String);
 
 /// The name of a Compose project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ComposeProject(pub(super) String);
+pub(crate) struct ComposeProject(pub(crate) String);
 
 /// What an HTTP probe asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HttpUrl(pub(super) String);
+pub(crate) struct HttpUrl(pub(crate) String);
 
 /// What a TCP probe connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostPort(pub(super) String);
+pub(crate) struct HostPort(pub(crate) String);
 
 /// Where the engine listens, as `DOCKER_HOST` would say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EngineHost(pub(super) String);
+pub(crate) struct EngineHost(pub(crate) String);
 
 /// The host of a registry, as image references name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RegistryHost(pub(super) String);
+pub(crate) struct RegistryHost(pub(crate) String);
 
 written!(
     Image,
@@ -62,7 +64,9 @@ written!(
 );
 
 impl Written for Image {
+    const KIND: &'static str = "repository";
     const EXPECTED: &'static str = r#"a repository, such as "ghcr.io/acme/shop""#;
+    const PATTERN: &'static str = r"^(localhost|[^/\s@]*[.:][^/\s@]*)/[^\s:@]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: ImageReferenceError| error.to_string())
@@ -70,7 +74,9 @@ impl Written for Image {
 }
 
 impl Written for Unit {
+    const KIND: &'static str = "unit";
     const EXPECTED: &'static str = r#"the name of a unit, such as "site.service""#;
+    const PATTERN: &'static str = r"^[A-Za-z0-9:_\\][A-Za-z0-9:_.\\@-]*\.[a-z]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: UnitNameError| error.to_string())
@@ -78,7 +84,9 @@ impl Written for Unit {
 }
 
 impl Written for Reference {
+    const KIND: &'static str = "image with its tag";
     const EXPECTED: &'static str = r#"an image with its tag, such as "ghcr.io/acme/shop:live""#;
+    const PATTERN: &'static str = r"^(localhost|[^/\s@]*[.:][^/\s@]*)/[^\s:@]+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$";
 
     fn read(text: &str) -> Result<Self, String> {
         let reference: ImageReference = text.parse().map_err(|error: ImageReferenceError| error.to_string())?;
@@ -91,7 +99,9 @@ impl Written for Reference {
 }
 
 impl Written for HookName {
+    const KIND: &'static str = "name";
     const EXPECTED: &'static str = "the name of a hook";
+    const PATTERN: &'static str = r"^.{1,200}$";
 
     fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 200 || text.chars().any(acts) {
@@ -102,7 +112,9 @@ impl Written for HookName {
 }
 
 impl Written for Glob {
+    const KIND: &'static str = "pattern of tags";
     const EXPECTED: &'static str = r#"a pattern of tags, such as "v*""#;
+    const PATTERN: &'static str = r"^[A-Za-z0-9_.*?-]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         // A pattern with any other character would silently match no tag.
@@ -116,7 +128,9 @@ impl Written for Glob {
 }
 
 impl Written for ComposeName {
+    const KIND: &'static str = "name";
     const EXPECTED: &'static str = "a name";
+    const PATTERN: &'static str = r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*$";
 
     fn read(text: &str) -> Result<Self, String> {
         let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
@@ -128,7 +142,9 @@ impl Written for ComposeName {
 }
 
 impl Written for ComposeProject {
+    const KIND: &'static str = "name";
     const EXPECTED: &'static str = "a name";
+    const PATTERN: &'static str = r"^[a-z0-9][a-z0-9_-]*$";
 
     fn read(text: &str) -> Result<Self, String> {
         let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -142,7 +158,9 @@ impl Written for ComposeProject {
 }
 
 impl Written for HttpUrl {
+    const KIND: &'static str = "URL";
     const EXPECTED: &'static str = r#"a URL, such as "http://127.0.0.1:8080/health""#;
+    const PATTERN: &'static str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$";
 
     fn read(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not {}", Self::EXPECTED);
@@ -159,7 +177,9 @@ impl Written for HttpUrl {
 }
 
 impl Written for HostPort {
+    const KIND: &'static str = "host and port";
     const EXPECTED: &'static str = r#"a host and a port, such as "127.0.0.1:5432""#;
+    const PATTERN: &'static str = r"^[^\s/@]+:[0-9]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         let authority: Option<http::uri::Authority> = text.parse().ok();
@@ -174,8 +194,10 @@ impl Written for HostPort {
 }
 
 impl Written for EngineHost {
+    const KIND: &'static str = "engine address";
     const EXPECTED: &'static str =
         r#"where the engine listens, such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375""#;
+    const PATTERN: &'static str = r"^(unix:///|(tcp|http)://[^/@\s]+:[0-9]+/*$)";
 
     fn read(text: &str) -> Result<Self, String> {
         let is_socket = text.strip_prefix("unix://").is_some_and(|path| path.starts_with('/'));
@@ -188,7 +210,9 @@ impl Written for EngineHost {
 }
 
 impl Written for RegistryHost {
+    const KIND: &'static str = "registry host";
     const EXPECTED: &'static str = r#"the host of a registry, such as "ghcr.io" or "registry.example.com:5000""#;
+    const PATTERN: &'static str = r"^(localhost|[^/\s@]*[.:][^/\s@]*)$";
 
     fn read(text: &str) -> Result<Self, String> {
         // Whatever can stand before the path of an image is a host, and nothing else is.
@@ -197,6 +221,12 @@ impl Written for RegistryHost {
             _ if text.contains("index.docker.io") => Err(format!("{text:?} is written \"docker.io\" here")),
             _ => Err(format!("{text:?} is not {}", Self::EXPECTED)),
         }
+    }
+}
+
+impl Serialize for Unit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

@@ -1,58 +1,70 @@
-//! Credentials of registries: the passwords in their files, and whether any project has use for them.
+//! `[registries."HOST"]`: credentials of registries, whose passwords are in files.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::document::Document;
-use super::key_path::KeyPath;
 use super::names::RegistryHost;
-use super::part::Part;
-use super::problem::Problem;
-use super::raw;
-use super::secret_file::SecretFiles;
+use super::reader::Reader;
+use crate::config::document::Document;
+use crate::config::document::key_path::KeyPath;
+use crate::config::document::problem::Problem;
+use crate::config::document::value::FilePath;
 use crate::host::credentials::{Password, RegistryCredentials};
+use crate::model::Repository;
+
+/// The user name and the password for one registry.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct Table {
+    /// The user name.
+    #[schemars(length(min = 1))]
+    pub(crate) username: String,
+    /// The file that has the password. Only its owner can read it (0600). A bare name is looked for in
+    /// $CREDENTIALS_DIRECTORY, then beside this file, then in `keys` beside this file.
+    pub(crate) password_file: FilePath,
+}
 
 /// By host, as image references name it.
-pub(super) type Registries = BTreeMap<String, RegistryCredentials>;
+pub(crate) type Registries = BTreeMap<String, RegistryCredentials>;
 
 /// Reads the password of each.
-pub(super) fn read(
-    document: &Document,
-    raw: BTreeMap<RegistryHost, raw::Registry>,
-    secrets: &SecretFiles,
-    problems: &mut Vec<Problem>,
-) -> Registries {
+pub(crate) fn read(reader: &mut Reader<'_>, tables: BTreeMap<RegistryHost, Table>) -> Registries {
     let mut registries = Registries::new();
-    for (RegistryHost(host), registry) in raw {
-        let mut problem = |key: &str, what: String| problems.push(document.problem(&path_of(&host).key(key), what));
-        if registry.username.is_empty() {
-            problem("username", "is empty".to_owned());
+    for (RegistryHost(host), Table { username, password_file }) in tables {
+        let at = path_of(&host);
+        if username.is_empty() {
+            reader.problem(&at.key("username"), "is empty");
         }
-        let (file, text) = match secrets.read(&registry.password_file.0, document.directory()) {
+        let at = at.key("password_file");
+        let (file, text) = match reader.secrets.read(&password_file.0, reader.document.directory()) {
             Ok(found) => found,
             Err(error) => {
-                problem("password_file", error.to_string());
+                reader.problem(&at, error.to_string());
                 continue;
             }
         };
         match password(&text) {
-            Ok(password) => {
-                registries.insert(host, RegistryCredentials { username: registry.username, password });
-            }
-            Err(why) => problem("password_file", format!("{}: {why}", file.display())),
+            Ok(password) => drop(registries.insert(host, RegistryCredentials { username, password })),
+            Err(why) => reader.problem(&at, format!("{}: {why}", file.display())),
         }
     }
     registries
 }
 
-/// Warns of credentials that no project has use for: most often the host is misspelt.
-pub(super) fn warn_of_unused(registries: &Registries, parts: &[Part], host: &Document, warnings: &mut Vec<Problem>) {
+/// Warns of credentials that none of these images needs: most often the host is misspelt.
+pub(crate) fn warn_of_unused<'i>(
+    registries: &Registries,
+    images: impl Iterator<Item = &'i Repository> + Clone,
+    document: &Document,
+    warnings: &mut Vec<Problem>,
+) {
     for registry in registries.keys() {
-        let mut images = parts.iter().flat_map(|part| &part.projects).flat_map(|project| &project.spec.images);
-        if !images.any(|image| image.host() == registry) {
+        if !images.clone().any(|image| image.host() == registry) {
             let what = format!("no project has an image of {registry}");
-            warnings.push(host.problem(&path_of(registry), what));
+            warnings.push(document.problem(&path_of(registry), what));
         }
     }
 }
@@ -78,8 +90,8 @@ fn password(text: &Zeroizing<String>) -> Result<Password, &'static str> {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::testbed::{SHOP, Testbed};
     use super::*;
+    use crate::config::testbed::{SHOP, Testbed};
 
     const GHCR: &str = "[registries.'ghcr.io']\nusername = 'ci'\npassword_file = 'ghcr'\n";
 

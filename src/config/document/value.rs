@@ -1,19 +1,28 @@
 //! Values that are written as text and mean more: durations, sizes, counts, addresses, moments.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::{Serialize, Serializer};
 
 use crate::model::Timestamp;
 
 /// What a text means, or in a few words why it means nothing.
-pub(super) trait Written: Sized {
+pub(crate) trait Written: Sized {
+    /// What it is, in a word or two.
+    const KIND: &'static str;
+
     /// What belongs there, with an example.
     const EXPECTED: &'static str;
+
+    /// A regular expression that matches all texts that mean something, and as few others as it can.
+    const PATTERN: &'static str;
 
     fn read(text: &str) -> Result<Self, String>;
 
@@ -23,20 +32,38 @@ pub(super) trait Written: Sized {
     }
 }
 
-/// Gives types that are written as text their `Deserialize`.
+/// Gives types that are written as text their `Deserialize` and their `JsonSchema`.
 macro_rules! written {
     ($($name:ty),+ $(,)?) => {$(
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::config::document::value::text_schema(
+                    <$name as $crate::config::document::value::Written>::KIND,
+                    <$name as $crate::config::document::value::Written>::PATTERN,
+                )
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any($crate::config::value::TextOnly(std::marker::PhantomData))
+                deserializer.deserialize_any($crate::config::document::value::TextOnly(std::marker::PhantomData))
             }
         }
     )+};
 }
-pub(super) use written;
+pub(crate) use written;
+
+/// The schema of a text.
+pub(crate) fn text_schema(kind: &str, pattern: &str) -> Schema {
+    json_schema!({ "type": "string", "title": kind, "pattern": pattern })
+}
 
 /// Reads a text, and tells whoever wrote a number what to write.
-pub(super) struct TextOnly<T>(pub(super) PhantomData<T>);
+pub(crate) struct TextOnly<T>(pub(crate) PhantomData<T>);
 
 impl<T: Written> Visitor<'_> for TextOnly<T> {
     type Value = T;
@@ -57,42 +84,49 @@ impl<T: Written> Visitor<'_> for TextOnly<T> {
 
 /// How long something may take: never nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Deadline(pub(super) Duration);
+pub(crate) struct Deadline(pub(crate) Duration);
 
 /// How long something is waited for, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pause(pub(super) Duration);
+pub(crate) struct Pause(pub(crate) Duration);
 
 /// A number of bytes, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size(pub(super) usize);
+pub(crate) struct Size(pub(crate) usize);
 
 /// How many, at least one and at most [`MOST`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Count(pub(super) usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Count(pub(crate) usize);
 
 /// An address and port to listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ListenAddress(pub(super) SocketAddr);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct ListenAddress(pub(crate) SocketAddr);
 
 /// A day, which is its beginning in UTC, or a moment with its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) Timestamp);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 /// A path, not yet made absolute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FilePath(pub(super) PathBuf);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FilePath(pub(crate) PathBuf);
 
 written!(Deadline, Pause, Size, ListenAddress, FilePath);
 
 /// No queue or number of connections means more; what is counted with it may overflow beyond.
 const MOST: usize = 100_000;
 const A_DURATION: &str = r#"a duration with its unit, such as "10s" or "1m 30s""#;
+/// As humantime reads it.
+const DURATION_PATTERN: &str = concat!(
+    r"^\s*([0-9][0-9\s]*(\.[0-9\s]+)?(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds?|secs?|s|minutes?|mins?|m|",
+    r"hours?|hrs?|h|days?|d|weeks?|wks?|w|months?|M|years?|yrs?|y)\s*)+$"
+);
 /// What is longer is a slip: to humantime `10M` is ten months.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Written for Pause {
+    const KIND: &'static str = "duration";
     const EXPECTED: &'static str = A_DURATION;
+    const PATTERN: &'static str = DURATION_PATTERN;
 
     fn read(text: &str) -> Result<Self, String> {
         if let Some(instead) = text.parse().ok().and_then(Self::instead_of) {
@@ -111,7 +145,9 @@ impl Written for Pause {
 }
 
 impl Written for Deadline {
+    const KIND: &'static str = "duration";
     const EXPECTED: &'static str = A_DURATION;
+    const PATTERN: &'static str = DURATION_PATTERN;
 
     fn read(text: &str) -> Result<Self, String> {
         let Pause(duration) = Pause::read(text)?;
@@ -124,7 +160,9 @@ impl Written for Deadline {
 }
 
 impl Written for Size {
+    const KIND: &'static str = "size";
     const EXPECTED: &'static str = r#"a size with its unit, such as "64KiB" or "1MiB""#;
+    const PATTERN: &'static str = r"^0*[1-9][0-9]*\s*(B|KiB|MiB|GiB)$";
 
     fn read(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not {}", Self::EXPECTED);
@@ -149,6 +187,26 @@ impl Written for Size {
 
     fn instead_of(number: i64) -> Option<String> {
         (number >= 0).then(|| a_size_has_a_unit(number))
+    }
+}
+
+impl Serialize for Pause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+impl Serialize for Deadline {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Pause(self.0).serialize(serializer)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let (unit, bytes) = units.into_iter().find(|(_, bytes)| self.0.is_multiple_of(*bytes)).unwrap_or(("B", 1));
+        serializer.collect_str(&format_args!("{}{unit}", self.0 / bytes))
     }
 }
 
@@ -177,8 +235,31 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
+impl JsonSchema for Count {
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST })
+    }
+}
+
+impl JsonSchema for Moment {
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    /// A date of TOML's own is a text to the programs that look at files with a schema.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text_schema("date", r"^[+-]?[0-9]+-?[0-9]{2}-?[0-9]{2}")
+    }
+}
+
 impl Written for ListenAddress {
+    const KIND: &'static str = "IP address and port";
     const EXPECTED: &'static str = r#"an IP address and a port, such as "127.0.0.1:9010" or "[::]:9010""#;
+    const PATTERN: &'static str = r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))
@@ -186,7 +267,9 @@ impl Written for ListenAddress {
 }
 
 impl Written for FilePath {
+    const KIND: &'static str = "path";
     const EXPECTED: &'static str = "a path";
+    const PATTERN: &'static str = r"^[^\u0000]+$";
 
     fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.contains('\0') {

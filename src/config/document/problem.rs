@@ -39,12 +39,12 @@ pub struct LoadError {
 
 impl Problem {
     /// One about a file as a whole.
-    pub(super) fn with_file(file: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+    pub(crate) fn with_file(file: impl Into<PathBuf>, what: impl Into<String>) -> Self {
         Self { file: Some(file.into()), position: None, key: None, what: what.into(), fix: None }
     }
 
     /// A file or directory that cannot be read.
-    pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
         let what = match error.kind() {
             ErrorKind::NotFound => "is not there".to_owned(),
             ErrorKind::InvalidData => "is not UTF-8".to_owned(),
@@ -54,19 +54,19 @@ impl Problem {
     }
 
     /// One about a variable of the environment.
-    pub(super) fn with_variable(name: &str, what: impl Into<String>) -> Self {
+    pub(crate) fn with_variable(name: &str, what: impl Into<String>) -> Self {
         Self { file: None, position: None, key: Some(name.to_owned()), what: what.into(), fix: None }
     }
 
     /// The same with its fix.
-    pub(super) fn fix(self, fix: impl Into<String>) -> Self {
+    pub(crate) fn fix(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
     }
 }
 
 impl Position {
     /// Of the byte at `offset`.
-    pub(super) fn of(text: &str, offset: usize) -> Self {
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;

@@ -1,65 +1,109 @@
-//! The drop-in for docker-puller: its token, and what its hooks ask for.
+//! `[compat.docker_puller]`: the drop-in for docker-puller, with its token and what its hooks ask for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use super::document::Document;
-use super::key_path::KeyPath;
-use super::names::HookName;
-use super::part::{Holder, Part, UsedSecret};
-use super::problem::Problem;
-use super::raw;
-use super::secret_file::SecretFiles;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::names::{HookName, Reference};
+use super::reader::{Holder, Reader, UsedSecret};
 use crate::auth::Token;
+use crate::config::document::Document;
+use crate::config::document::key_path::KeyPath;
+use crate::config::document::problem::Problem;
+use crate::config::document::value::FilePath;
 use crate::deploy::catalog::Catalog;
-use crate::deploy::docker_puller::{CALLER, PullerHook};
-use crate::model::{ImageReference, KeyId};
+use crate::model::{ImageReference, KeyId, ProjectName};
+use crate::senders::docker_puller::{CALLER, PullerHook};
 
-/// Reads the token, and tells `main`, which is `config.toml`, what is wrong or odd about it.
-pub(super) fn token(main: &mut Part, raw: &raw::DockerPuller, secrets: &SecretFiles) -> Option<Token> {
+/// The drop-in for docker-puller: `POST /?token=TOKEN&hook=NAME` and `POST /TOKEN/PROJECT/NAME` on the hook port are
+/// answered as docker-puller did. It is off without this table.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct Table {
+    /// The file that has the token of all callers. Only its owner can read it (0600). A bare name is looked for in
+    /// $CREDENTIALS_DIRECTORY, then beside this file, then in `keys` beside this file.
+    pub(crate) token_file: FilePath,
+    /// Whether the token may have fewer than 24 bytes. Such a token can be guessed, and `windlass check` says so each
+    /// time.
+    #[serde(default)]
+    pub(crate) allow_short_token: bool,
+    /// The hooks by name.
+    #[serde(default)]
+    pub(crate) hooks: BTreeMap<HookName, Hook>,
+}
+
+/// A hook deploys these images of this project. A call can ask for nothing else.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct Hook {
+    /// The project that is deployed.
+    pub(crate) project: ProjectName,
+    /// The images that are deployed, with their tags. The project has to allow them.
+    #[schemars(length(min = 1))]
+    pub(crate) images: Vec<Reference>,
+}
+
+/// Reads the token, and finds what is wrong or odd about the table.
+pub(crate) fn token(reader: &mut Reader<'_>, table: &Table) -> Option<Token> {
     let at = path().key("token_file");
     let id: KeyId = CALLER.parse().ok()?;
-    let read = secrets.read(&raw.token_file.0, main.document.directory()).map_err(|error| error.to_string());
+    let directory = reader.document.directory();
+    let read = reader.secrets.read(&table.token_file.0, directory).map_err(|error| error.to_string());
     let token = read.and_then(|(file, text)| {
         Token::new(id, &text).map_err(|error| format!("{}: {error}", file.display())).map(|token| (file, token))
     });
     let (file, token) = match token {
         Ok(found) => found,
         Err(what) => {
-            main.problems.push(main.document.problem(&at, what));
+            reader.problem(&at, what);
             return None;
         }
     };
     if let Some(bytes) = token.too_short() {
         let (file, least) = (file.display(), Token::LEAST_BYTES);
         let what = format!("{file}: the token has {bytes} bytes, and one of fewer than {least} can be guessed");
-        let problem = main.document.problem(&at, what);
-        if raw.allow_short_token {
+        let problem = reader.document.problem(&at, what);
+        if table.allow_short_token {
             let fix = "whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`";
-            main.warnings.push(problem.fix(fix));
+            reader.warnings.push(problem.fix(fix));
         } else {
             let fix = "make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it";
-            main.problems.push(problem.fix(fix));
+            reader.problems.push(problem.fix(fix));
         }
     }
-    if raw.hooks.is_empty() {
-        let what = "has no hooks: every call is answered \"Hook not found\"".to_owned();
-        main.warnings.push(main.document.problem(&path(), what));
+    if table.hooks.is_empty() {
+        reader.warning(&path(), "has no hooks: every call is answered \"Hook not found\"");
     }
-    main.secrets.push(UsedSecret { fingerprint: token.fingerprint(), holder: Holder::DockerPuller, at });
+    reader.used.push(UsedSecret { fingerprint: token.fingerprint(), holder: Holder::DockerPuller, at });
     Some(token)
 }
 
+/// Lets the callers of `hooks` ask for what these deploy.
+pub(crate) fn let_in(projects: &mut Catalog, hooks: &HashMap<String, PullerHook>) {
+    let Ok(caller) = CALLER.parse::<KeyId>() else { return };
+    for hook in hooks.values() {
+        // Nobody else has the catalog yet.
+        if let Some(project) = projects.get_mut(&hook.project).and_then(Arc::get_mut)
+            && !project.services.contains(&caller)
+        {
+            project.services.push(caller.clone());
+        }
+    }
+}
+
 /// What each hook asks for. What its project would refuse at every call is told now.
-pub(super) fn hooks(
+pub(crate) fn hooks(
     document: &Document,
-    raw: BTreeMap<HookName, raw::PullerHook>,
+    tables: BTreeMap<HookName, Hook>,
     projects: &Catalog,
     problems: &mut Vec<Problem>,
 ) -> HashMap<String, PullerHook> {
     let mut hooks = HashMap::new();
     // A project that could not be read is not unknown.
     let all_are_known = problems.is_empty();
-    for (HookName(name), hook) in raw {
+    for (HookName(name), hook) in tables {
         let at = path().key("hooks").key(&name);
         let told = document.is_told(&at.key("images"), problems);
         let mut problem = |key: &str, what: String| problems.push(document.problem(&at.key(key), what));
@@ -93,7 +137,7 @@ fn path() -> KeyPath {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::testbed::{SHOP, Testbed};
+    use crate::config::testbed::{SHOP, Testbed};
 
     const PULLER: &str = "[compat.docker_puller]\ntoken_file = 'token'\n[compat.docker_puller.hooks.myHook_1]\n\
                           project = 'shop'\nimages = ['ghcr.io/acme/shop:latest']\n";

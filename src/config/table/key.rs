@@ -1,0 +1,98 @@
+//! `[[projects.NAME.keys]]`: who may deploy.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::names::Glob;
+use super::reader::{Holder, Reader, UsedSecret};
+use crate::auth::{self, Permission, Scheme};
+use crate::config::document::key_path::KeyPath;
+use crate::config::document::value::{FilePath, Moment};
+use crate::model::{KeyId, ProjectName};
+
+/// A key has a name, a scheme by which it proves a request, and a secret in a file.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct Table {
+    /// The name of the key in logs and answers. It is no secret.
+    pub(crate) id: KeyId,
+    /// How the key proves a request: "standard" (Standard Webhooks) signs id, time and body, "github"
+    /// (X-Hub-Signature-256) signs the body, and "bearer" sends the key itself.
+    pub(crate) scheme: Scheme,
+    /// The file that has the key, as `windlass key new` writes it. Only its owner can read it (0600). A bare name is
+    /// looked for in $CREDENTIALS_DIRECTORY, then beside this file, then in `keys` beside config.toml.
+    pub(crate) secret_file: FilePath,
+    /// The day (from its beginning in UTC) or the moment from which the key is no longer valid. Without it, the key
+    /// does not expire.
+    pub(crate) expires: Option<Moment>,
+    #[serde(default)]
+    pub(crate) scope: Scope,
+}
+
+/// What the key may do.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct Scope {
+    /// "deploy" is to ask for deployments, "read" to look at them.
+    #[schemars(length(min = 1))]
+    pub(crate) may: Vec<Permission>,
+    /// The tags that the key may deploy, out of those that the project allows. An empty list is all of them.
+    pub(crate) tags: Vec<Glob>,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { may: auth::Scope::default().may, tags: Vec::new() }
+    }
+}
+
+/// The keys of a project, which are at `at`.
+pub(super) fn read(reader: &mut Reader<'_>, project: &ProjectName, at: &KeyPath, tables: Vec<Table>) -> Vec<auth::Key> {
+    if reader.is_told(at) {
+        // One of them may have been left out, and the places of the others would be wrong.
+        return Vec::new();
+    }
+    let mut keys: Vec<auth::Key> = Vec::with_capacity(tables.len());
+    for (i, table) in tables.into_iter().enumerate() {
+        let at = at.index(i);
+        if keys.iter().any(|key| key.id == table.id) {
+            reader.problem(&at.key("id"), format!("{} is the id of another key of this project", table.id));
+        }
+        let Some(key) = table.read(reader, &at) else { continue };
+        reader.used.push(UsedSecret {
+            fingerprint: key.fingerprint(),
+            holder: Holder::Key(key.id.clone(), project.clone()),
+            at: at.key("secret_file"),
+        });
+        keys.push(key);
+    }
+    keys
+}
+
+impl Table {
+    fn read(self, reader: &mut Reader<'_>, at: &KeyPath) -> Option<auth::Key> {
+        if self.scope.may.is_empty() {
+            reader.problem(&at.key("scope").key("may"), "is empty: a key that may do nothing is of no use");
+        }
+        let expires = self.expires.map(|moment| moment.0);
+        if let Some(expired) = expires.filter(|moment| *moment <= reader.now) {
+            let what = format!("key {} has expired at {expired} and proves nothing any more", self.id);
+            reader.warning(&at.key("expires"), what);
+        }
+        let scope = auth::Scope { may: self.scope.may, tags: self.scope.tags.into_iter().map(|glob| glob.0).collect() };
+        let (file, text) = match reader.secrets.read(&self.secret_file.0, reader.document.directory()) {
+            Ok(found) => found,
+            Err(error) => {
+                reader.problem(&at.key("secret_file"), error.to_string());
+                return None;
+            }
+        };
+        match auth::Key::new(self.id, self.scheme, &text, expires, scope) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                reader.problem(&at.key("secret_file"), format!("{}: {error}", file.display()));
+                None
+            }
+        }
+    }
+}
