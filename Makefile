@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deb demo lint test test-fast test-engines test-chaos bench bench-door
+.PHONY: help deb demo picture lint test test-fast test-engines test-chaos bench bench-door
 
 # Most tests against an engine wait for it most of the time.
 export RUST_TEST_THREADS ?= 4
@@ -16,6 +16,9 @@ help: ## lists what there is
 
 demo: ## shows what windlass does: v1, v2, and a broken v3 that does not get through
 	scripts/demo
+
+picture: ## draws docs/demo.svg from what the demo prints
+	script --quiet --return --command scripts/demo /dev/null | tr -d '\r' | scripts/picture '3. CI deploys v3' 'That took' >docs/demo.svg
 
 deb: ## makes the Debian package, in target/debian
 	scripts/deb release

@@ -138,7 +138,7 @@ impl Daemon {
 
         let resumed = runner.recover().await.context("failed to read what was not finished")?;
         if resumed > 0 {
-            tracing::info!(deployments = resumed, "took up what was not finished");
+            tracing::info!(deployments = resumed, "resumed unfinished deployments");
         }
         let started = HostEvent::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
         if let Err(error) = store.tell_of_host(&started).await {
@@ -253,7 +253,7 @@ impl Daemon {
         self.closing.cancel();
         self.tasks.close();
         if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
-            tracing::warn!("not everything came to an end in time; it is taken up again at the next start");
+            tracing::warn!("some deployments did not end in time; they resume at the next start");
             self.aborting.cancel();
             let _ = tokio::time::timeout(ABORT_TIMEOUT, self.tasks.wait()).await;
         }

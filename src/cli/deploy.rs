@@ -152,7 +152,7 @@ fn show_answer(answer: &Value, output: &mut Output) -> Result<Exit, Failure> {
             output.line(one_line(&rollback.in_words(&view.release), 1000));
         }
         output.line(format_args!("{} {}", view.status, view.id));
-        output.remark(format_args!("To look on: windlass follow {}", view.id));
+        output.remark(format_args!("To watch it: windlass follow {}", view.id));
     }
     Ok(match Exit::from(view.status) {
         // Nobody wanted to wait for more.

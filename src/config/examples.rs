@@ -7,7 +7,13 @@ use crate::auth::{Key, Scheme};
 
 pub(super) const HOST: &str = include_str!("../../config.example.toml");
 pub(super) const PROJECT: &str = include_str!("../../project.example.toml");
-const README: &str = include_str!("../../README.md");
+const PAGES: [&str; 5] = [
+    include_str!("../../README.md"),
+    include_str!("../../docs/compose.md"),
+    include_str!("../../docs/engines.md"),
+    include_str!("../../docs/migrating.md"),
+    include_str!("../../docs/units.md"),
+];
 
 /// The example with every setting in force: `#key` becomes `key`, and `# text` stays what it is.
 pub(super) fn in_force(example: &str) -> String {
@@ -77,8 +83,9 @@ fn the_example_of_a_project_states_the_defaults() {
 }
 
 #[test]
-fn every_setting_in_the_readme_is_one() {
-    let blocks: Vec<&str> = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+fn every_setting_that_a_page_shows_is_one() {
+    let of_page = |page: &'static str| page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks: Vec<&str> = PAGES.into_iter().flat_map(of_page).collect();
     let (of_projects, of_hosts): (Vec<&str>, Vec<&str>) = blocks.iter().partition(|block| block.contains("[projects."));
     for block in &of_projects {
         toml::from_str::<project::File>(block).unwrap_or_else(|error| panic!("{error}{block}"));

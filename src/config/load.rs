@@ -417,7 +417,7 @@ projects.d/shop.toml:7:11: projects.shop.timeout: must be greater than zero
 projects.d/shop.toml:8:8: projects.shop.keep: must be from 1 to 100000, not 0
 projects.d/shop.toml:9:1: projects.shop.compose: `directory` is missing
 projects.d/shop.toml:10:9: projects.shop.compose.files: expected a list, not string "compose.yaml"
-projects.d/shop.toml:11:16: projects.shop.compose.project_name: "Shop" is not a name of a-z, 0-9, `_` and `-` that begins with a letter or digit, as Compose wants it
+projects.d/shop.toml:11:16: projects.shop.compose.project_name: "Shop" is not a name of a-z, 0-9, `_` and `-` that begins with a letter or digit, as Compose requires
 projects.d/shop.toml:12:13: projects.shop.compose.services[0]: "-v" is not a name of a-z, A-Z, 0-9, `_`, `.` and `-` that begins without `-`
 projects.d/shop.toml:14:8: projects.shop.health.http: "/health" is not a URL, such as "http://127.0.0.1:8080/health"
 projects.d/shop.toml:15:7: projects.shop.health.tcp: "5432" is not a host and a port, such as "127.0.0.1:5432"
@@ -472,8 +472,8 @@ projects.d/shop.toml:22:18: projects.blog.health.command: needs a program, such 
     #[test]
     fn what_stands_outside_of_the_projects_of_a_project_file_is_told_where_it_belongs() {
         assert_snapshot!(of_project("images = ['ghcr.io/acme/shop']\nlisten = '127.0.0.1:1'\n"), @r"
-        projects.d/shop.toml:1:1: images: unknown key; everything in a project file stands below [projects.NAME]
-        projects.d/shop.toml:2:1: listen: unknown key; everything in a project file stands below [projects.NAME]
+        projects.d/shop.toml:1:1: images: unknown key; everything in a project file is under [projects.NAME]
+        projects.d/shop.toml:2:1: listen: unknown key; everything in a project file is under [projects.NAME]
         ");
         assert_snapshot!(of_project("[project.shop]\nimages = []\n"), @"projects.d/shop.toml:1:2: project: unknown key; did you mean `projects`?");
         assert_snapshot!(of_project("[projects.\"The Shop\"]\n"), @r#"projects.d/shop.toml:1:11: projects."The Shop": a project name has 1 to 63 characters of a-z, 0-9, `-` and `_` and begins with a letter or digit, not "The Shop""#);
@@ -515,7 +515,7 @@ projects.d/shop.toml:22:18: projects.blog.health.command: needs a program, such 
     #[test]
     fn what_is_odd_but_usable_is_a_warning() {
         let expired = SHOP.replace("secret_file", "expires = 2026-11-20\nsecret_file");
-        assert_snapshot!(of_project(&expired), @"warning: projects.d/shop.toml:7:11: projects.shop.keys[0].expires: key ci has expired at 2026-11-20T00:00:00.000Z and proves nothing any more");
+        assert_snapshot!(of_project(&expired), @"warning: projects.d/shop.toml:7:11: projects.shop.keys[0].expires: key ci expired at 2026-11-20T00:00:00.000Z and no longer proves anything");
         let slow = SHOP.replace("compose.dir", "timeout = '1m'\nhealth.within = '1m'\ncompose.dir");
         assert_snapshot!(of_project(&slow), @"warning: projects.d/shop.toml:3:11: projects.shop.timeout: a deployment is given up after its timeout of 1m, before `within` and `settle` of `health` are over");
         assert_snapshot!(of_project("projects.shop = { images = ['a.b/c'], compose.directory = '/' }"), @"warning: projects.d/shop.toml:1:10: projects.shop: has no keys: only operators on this host can deploy it");

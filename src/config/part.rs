@@ -29,7 +29,7 @@ impl Part {
         for problem in &mut problems {
             let is_outside = problem.key.as_ref().is_some_and(|key| !key.contains('.'));
             if is_outside && problem.fix.as_ref().is_some_and(|fix| !fix.starts_with("did you mean")) {
-                problem.fix = Some("everything in a project file stands below [projects.NAME]".to_owned());
+                problem.fix = Some("everything in a project file is under [projects.NAME]".to_owned());
             }
         }
         let mut reader = Reader::new(document, problems, secrets, now);

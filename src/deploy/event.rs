@@ -147,11 +147,11 @@ pub struct Transfer {
     pub bytes: u64,
 }
 
-/// What a container said last, for the one who has to find out why.
+/// What a container or unit said last, for the one who has to find out why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The container.
-    pub container: String,
+    /// Of which one.
+    pub name: String,
     /// Its state in words: `exited (1)`, `restarted 3 times`, `unhealthy`.
     pub state: String,
     /// The last lines of its log.

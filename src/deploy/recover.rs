@@ -30,7 +30,7 @@ pub fn decide(project: &ProjectName, status: &Status, configured: Option<&Projec
         return Decision::Nothing;
     }
     let Some(configured) = configured else {
-        let reason = format!("the project {project} is not configured on this host any more");
+        let reason = format!("the project {project} is no longer configured on this host");
         return match &status.course {
             Some(course) if course.back.is_some() => Decision::Continue,
             Some(course) if course.disturbed => Decision::RollBack(Cause::Failed(reason)),

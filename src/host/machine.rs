@@ -223,7 +223,7 @@ impl Host for Machine {
             Step::Pin { reference, image } => driver.pin(reference, image).await,
             Step::Apply { services, change } => driver.apply(lease, services, change, narrator).await,
             Step::AwaitHealthy { services, images } => driver.await_healthy(services, images, narrator).await,
-            Step::Remove { services, unpin } => driver.withdraw(lease, services, unpin, narrator).await,
+            Step::Remove { services, unpin } => driver.remove(lease, services, unpin, narrator).await,
         }
     }
 

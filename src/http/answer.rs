@@ -82,7 +82,7 @@ impl App {
     /// The same as the machine says it.
     pub(super) async fn instances(&self, project: Option<&Arc<Project>>) -> Result<Vec<Instance>, String> {
         let Some(project) = project else {
-            return Err("the project is not configured on this host any more".to_owned());
+            return Err("the project is no longer configured on this host".to_owned());
         };
         match tokio::time::timeout(OBSERVING, self.0.runner.observe(project)).await {
             Ok(Ok(instances)) => Ok(instances),

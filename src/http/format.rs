@@ -100,7 +100,7 @@ impl Format {
     pub(super) fn interrupted(&mut self, why: Interruption, out: &mut Vec<u8>) {
         let why = match why {
             Interruption::WaitIsOver => "it has not ended within the time that was to be waited",
-            Interruption::Closing => "windlass is being stopped on this host and takes it up again when it is back",
+            Interruption::Closing => "windlass is stopping on this host and resumes it at the next start",
             Interruption::Unreadable => "the state cannot be read just now",
         };
         match self {

@@ -65,7 +65,7 @@ impl Runner {
 /// The project was taken out of the configuration while one of its deployments was waiting or under way.
 async fn give_up_unconfigured(scribe: &mut Scribe) -> Result<(), Halt> {
     let project = &scribe.deployment().project;
-    let reason = format!("the project {project} is not configured on this host any more");
+    let reason = format!("the project {project} is no longer configured on this host");
     let status = &scribe.deployment().status;
     let disturbed = status.course.as_ref().is_some_and(|course| course.disturbed);
     if !disturbed {

@@ -20,7 +20,7 @@ const GOOD: usize = 100;
 pub enum NoWayBack {
     /// Back from what is being deployed, or from what that replaces?
     #[error(
-        "{0} has no outcome yet, so it is open what to go back from: cancel it (windlass cancel {0}), \
+        "{0} has no outcome yet: cancel it (windlass cancel {0}), \
          which puts back what ran before, or name a deployment (--to ID)"
     )]
     UnderWay(DeploymentId),
@@ -29,8 +29,8 @@ pub enum NoWayBack {
     NeverGood(ProjectName),
     /// What runs is the oldest.
     #[error(
-        "there is nothing older to go back to: {release} runs, the oldest good release of {project} that nobody went \
-         back from; `windlass rollback {project} --list` shows all, and --to ID goes to any good one"
+        "there is nothing older to go back to: {release} runs, the oldest good release of {project} that no rollback \
+         has left; `windlass rollback {project} --list` shows all, and --to ID goes to any good one"
     )]
     Oldest {
         /// Of which project.

@@ -234,8 +234,8 @@ impl From<&core::Transfer> for Transfer {
 
 impl From<&core::Evidence> for Evidence {
     fn from(evidence: &core::Evidence) -> Self {
-        let core::Evidence { container, state, log, health } = evidence.clone();
-        Self { name: container, state, log, health }
+        let core::Evidence { name, state, log, health } = evidence.clone();
+        Self { name, state, log, health }
     }
 }
 

@@ -132,7 +132,7 @@ mod tests {
         let id: DeploymentId = "01jd5zk0000000000000000000".parse().unwrap();
         let mut teller = Teller::new(id);
         let evidence = Evidence {
-            container: "shop-api-1".to_owned(),
+            name: "shop-api-1".to_owned(),
             state: "exited (1)".to_owned(),
             log: vec!["no database".to_owned()],
             health: vec![],

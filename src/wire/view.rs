@@ -276,7 +276,7 @@ impl ReleaseView {
             Standing::LeftBy(id) => Some(format!("{id} went back from it")),
             Standing::SameAs(id) => Some(format!("the same release as {id}")),
             Standing::NotGood => Some(format!("it did not succeed: {status}")),
-            Standing::Foreign => Some("its images are not the project's any more".to_owned()),
+            Standing::Foreign => Some("its images no longer belong to the project".to_owned()),
         };
         Self {
             deployment: entry.past.id.clone(),

@@ -179,6 +179,6 @@ fn what_an_earlier_windlass_held_is_let_go_of_and_that_is_told() {
     site.deploy("app:v3").succeeded();
     eventually(PATIENCE, "the container that holds v1 to go", || {
         let told = said(&site);
-        (keepers(&site).len() == 2 && told.contains("let go of")).then_some(())
+        (keepers(&site).len() == 2 && told.contains("released ")).then_some(())
     });
 }

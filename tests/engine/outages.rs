@@ -18,10 +18,11 @@ fn a_registry_that_goes_away_in_the_middle_of_a_pull_leaves_the_old_release() {
     let mut site = Site::with_registry(registry.clone(), &proxy.address, WEB);
     let v1 = site.publish("app:v1", &Image::web("v1"));
     site.publish("app:v2", &Image::web("v2").with_megabytes(40));
-    site.project_with(&["app"], "timeout = \"6s\"", "");
     site.start();
     site.deploy("app:v1").succeeded();
     let before = site.container("web");
+    site.project_with(&["app"], "timeout = \"20s\"", "");
+    site.reload();
     proxy.hold_after(10 << 20);
     let id = site.ask("app:v2");
     proxy.until_held();

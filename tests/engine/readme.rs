@@ -1,4 +1,4 @@
-//! README's tour, typed along: its files, its commands, and what they say.
+//! README's tour, and what is for CI, typed along: files, commands, and what they say.
 
 use std::fs;
 
@@ -8,6 +8,7 @@ use crate::run::{PASSWORD, free_port};
 use crate::site::Site;
 
 const README: &str = include_str!("../../README.md");
+const HOOK: &str = include_str!("../../docs/hook.md");
 
 /// What stands between two fences.
 struct Block {
@@ -28,10 +29,10 @@ impl Places {
     }
 }
 
-/// The blocks of README's chapters from `first` up to `last`.
-fn blocks(first: &str, last: &str) -> Vec<Block> {
-    let begin = README.find(first).unwrap();
-    let chapters = &README[begin..begin + README[begin..].find(last).unwrap()];
+/// The blocks of a page's chapters from `first` up to `last`.
+fn blocks(page: &'static str, first: &str, last: &str) -> Vec<Block> {
+    let begin = page.find(first).unwrap();
+    let chapters = &page[begin..begin + page[begin..].find(last).unwrap()];
     let mut parts = chapters.split("\n```");
     parts.next();
     let mut blocks = Vec::new();
@@ -103,7 +104,8 @@ fn the_tour_says_what_happens_to_whoever_types_along() {
         ("shop_default", format!("{}_default", site.name)),
     ]);
 
-    let tour = blocks("## From nothing", "| outcome | what it means");
+    let mut tour = blocks(README, "## From nothing", "## Where the rest is");
+    tour.extend(blocks(HOOK, "## From CI", "## The request"));
     let mut script = format!(
         "set -euo pipefail\nexec 2>&1\n\
          windlass() {{\n  [[ $* != serve ]] || exec '{program}' --config '{dir}/config.toml' serve >'{dir}/daemon.log' 2>&1\n  \

@@ -169,7 +169,7 @@ async fn killed_at_any_moment_a_deployment_of_a_project_that_is_then_removed_lea
         let outcome = outcome_on_the_socket(&home, &accepted.id()).await;
         let status = outcome["status"].as_str().unwrap();
         assert!(status == "rolled_back" || status == "abandoned", "{trap:?}: {outcome}");
-        assert!(outcome["reason"].as_str().unwrap().contains("not configured"), "{outcome}");
+        assert!(outcome["reason"].as_str().unwrap().contains("no longer configured"), "{outcome}");
         assert_eq!((runs(&home), pinned(&home)), (release("v1"), release("v1")), "{trap:?}");
     }
 }

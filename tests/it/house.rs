@@ -237,7 +237,7 @@ fn source(root: &Path, path: &Path) -> Source {
     Source { path: relative, room, code, production_lines }
 }
 
-fn rust_files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

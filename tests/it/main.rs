@@ -20,6 +20,7 @@ mod hook;
 mod house;
 mod journals;
 mod lifecycle;
+mod messages;
 mod operators;
 mod raw;
 mod reading;

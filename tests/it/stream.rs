@@ -136,7 +136,7 @@ async fn lines_come_as_things_happen_and_a_daemon_that_stops_says_so() {
     output.read_to_string(&mut text).await.unwrap();
     assert_eq!(child.wait().await.unwrap().code(), Some(18), "{text}");
     let last = text.lines().last().unwrap();
-    assert!(last.starts_with("running ") && last.contains("windlass is being stopped"), "{text}");
+    assert!(last.starts_with("running ") && last.contains("windlass is stopping"), "{text}");
 }
 
 /// The fields of each event of a stream.

@@ -253,7 +253,7 @@ impl State {
                     let running = self.running.get(&(spec.name.clone(), service.clone()));
                     if running.is_none_or(|running| running.digest != digest_of(image) || !running.works) {
                         let evidence = Evidence {
-                            container: format!("{}-{service}-1", spec.name),
+                            name: format!("{}-{service}-1", spec.name),
                             state: "unhealthy".to_owned(),
                             log: vec!["cannot reach the database".to_owned()],
                             health: vec!["exit 1: no answer".to_owned()],
@@ -450,7 +450,7 @@ impl Host for World {
             .cloned()
             .collect();
         for (name, digest) in gone {
-            narrator.say(&format!("let go of {digest}"));
+            narrator.say(&format!("released {digest}"));
             state.local.remove(&digest);
             state.kept.remove(&(name, digest));
         }

@@ -65,7 +65,7 @@ fn the_service_deploys_to_a_unit_and_puts_back_what_is_bad_once_the_rule_is_ther
         "[projects.other]\nimages = [\"r.io/other\"]\nsystemd.unit = \"nick.service\"\nsystemd.action = \"reload\"\n";
     host.write("/etc/windlass/projects.d/other.toml", other);
     let check = host.try_sh("windlass check").stdout;
-    assert!(check.contains(&format!("{RULE} is not the rule for the units of now")), "{check}");
+    assert!(check.contains(&format!("{RULE} is out of date")), "{check}");
     assert!(check.contains("nick.service is another name of site.service"), "{check}");
 }
 

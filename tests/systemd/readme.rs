@@ -1,4 +1,4 @@
-//! README's chapters about the service, and about coming from docker-puller, typed along on a host.
+//! The pages about the service and about coming from docker-puller, typed along on a host.
 
 use crate::host::Host;
 use crate::image::Image;
@@ -7,27 +7,24 @@ use crate::run::PASSWORD;
 use crate::units::{await_page, page};
 
 const README: &str = include_str!("../../README.md");
+const SERVICE: &str = include_str!("../../docs/service.md");
+const MIGRATING: &str = include_str!("../../docs/migrating.md");
 const TOKEN: &str = "canary-0123456789-abcdefghijk";
 
-/// The blocks of `language` in the chapter `title`.
-fn blocks(title: &str, language: &str) -> Vec<&'static str> {
-    let begin = README.find(&format!("\n## {title}\n")).unwrap() + 1;
-    let chapter = README[begin..].split("\n## ").next().unwrap();
-    let fence = format!("\n```{language}\n");
-    let blocks: Vec<&str> = chapter.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
-    assert!(!blocks.is_empty(), "{title} has no {language}");
-    blocks
-}
-
-/// The one of them that has `word` in it.
+/// The block of `language` in `page` that has `word` in it, in its first chapter that has one.
 #[track_caller]
-fn block(title: &str, language: &str, word: &str) -> &'static str {
-    let found: Vec<&str> = blocks(title, language).into_iter().filter(|block| block.contains(word)).collect();
-    assert_eq!(found.len(), 1, "{word} in {title}: {found:?}");
+fn block(page: &'static str, language: &str, word: &str) -> &'static str {
+    let fence = format!("\n```{language}\n");
+    let of_chapter = |chapter: &'static str| -> Vec<&'static str> {
+        let blocks = chapter.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap());
+        blocks.filter(|block| block.contains(word)).collect()
+    };
+    let found = page.split("\n## ").map(of_chapter).find(|blocks| !blocks.is_empty()).unwrap_or_default();
+    assert_eq!(found.len(), 1, "{language} with {word}: {found:?}");
     found[0]
 }
 
-/// What README says, with this host's own names.
+/// What a page says, with this host's own names.
 fn here(host: &Host, text: &str) -> String {
     let text = text.replace("ghcr.io/acme", "{repo}").replace("ghcr.io", "{registry}").replace("/shop:", "/app:");
     // Compose calls its project after the directory, and the engine is everybody's.
@@ -45,10 +42,9 @@ fn typed(host: &Host, block: &str) -> String {
 /// A bare host with the package, with the compose project and the settings of the tour.
 fn host() -> Host {
     let host = package::installed();
-    let tour = "From nothing to a deploy from CI";
-    host.write("/srv/{name}/compose.yaml", &here(&host, block(tour, "yaml", "services:")));
-    host.write("/etc/windlass/config.toml", &here(&host, block(tour, "toml", "registries")));
-    typed(&host, block("As a service", "sh", "GHCR_TOKEN"));
+    host.write("/srv/{name}/compose.yaml", &here(&host, block(README, "yaml", "services:")));
+    host.write("/etc/windlass/config.toml", &here(&host, block(README, "toml", "registries")));
+    typed(&host, block(SERVICE, "sh", "GHCR_TOKEN"));
     host
 }
 
@@ -56,13 +52,13 @@ fn host() -> Host {
 fn the_chapter_on_the_service_makes_one_of_the_tour() {
     let host = host();
     host.publish("app:v1", &Image::web("v1"));
-    let said = typed(&host, block("As a service", "sh", "windlass init"));
+    let said = typed(&host, block(SERVICE, "sh", "windlass init"));
     assert!(said.contains("no problems found"), "{said}");
     host.sh(&here(&host, "windlass deploy shop ghcr.io/acme/shop:v1"));
     assert_eq!(page(&host), "v1");
 
-    assert_eq!(typed(&host, block("As a service", "sh", "windlass polkit")), "", "no project has a unit");
-    let credentials = block("As a service", "ini", "LoadCredential");
+    assert_eq!(typed(&host, block(SERVICE, "sh", "windlass polkit")), "", "no project has a unit");
+    let credentials = block(SERVICE, "ini", "LoadCredential");
     host.write("/etc/systemd/system/windlass.service.d/override.conf", credentials);
     host.sh("mv /etc/windlass/keys/shop-ci.key /root && chown root: /root/shop-ci.key");
     host.sh("sed -i 's,^secret_file = .*,secret_file = \"shop-ci.key\",' /etc/windlass/projects.d/shop.toml");
@@ -72,7 +68,6 @@ fn the_chapter_on_the_service_makes_one_of_the_tour() {
 
 #[test]
 fn the_chapter_on_docker_puller_takes_its_hooks_over() {
-    const CHAPTER: &str = "Coming from docker-puller";
     let host = host();
     host.publish("app:latest", &Image::web("v1"));
     host.write(
@@ -81,10 +76,10 @@ fn the_chapter_on_docker_puller_takes_its_hooks_over() {
     );
     let run = "docker run --detach --name {name}-site --network host --env PORT={port} \"$WINDLASS_IMAGE\"";
     host.write_as("/opt/docker-puller/site.sh", "755", &format!("#!/bin/sh\ndocker rm --force {{name}}-site\n{run}\n"));
-    let said = typed(&host, block(CHAPTER, "sh", "windlass import"));
+    let said = typed(&host, block(MIGRATING, "sh", "windlass import"));
     assert!(said.contains("no problems found"), "{said}");
     host.reload();
-    let lines: Vec<&str> = block(CHAPTER, "sh", "curl").lines().collect();
+    let lines: Vec<&str> = block(MIGRATING, "sh", "curl").lines().collect();
     let [begun, waited, by_path] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(typed(&host, begun), "{\"success\": true}");
     await_page(&host, "v1");
@@ -94,9 +89,9 @@ fn the_chapter_on_docker_puller_takes_its_hooks_over() {
 
     // The same by hand, for a project that is there already.
     host.sh("docker rm --force {name}-site; rm -r /etc/windlass/projects.d/* /etc/windlass/config.toml");
-    typed(&host, block("As a service", "sh", "windlass init").lines().next().unwrap());
-    let login = block("From nothing to a deploy from CI", "toml", "registries");
-    let table = block(CHAPTER, "toml", "compat.docker_puller");
+    typed(&host, block(SERVICE, "sh", "windlass init").lines().next().unwrap());
+    let login = block(README, "toml", "registries");
+    let table = block(MIGRATING, "toml", "compat.docker_puller");
     host.write("/etc/windlass/config.toml", &here(&host, &format!("{login}\n{table}")));
     host.reload();
     assert_eq!(typed(&host, by_path), "{\"success\": true}");

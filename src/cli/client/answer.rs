@@ -39,7 +39,7 @@ fn refusal(failing: &str, operator: bool, problem: Problem) -> Failure {
         404 if operator => {
             failure.fix("windlass status shows the projects of this host, windlass list its deployments")
         }
-        423 => failure.fix("wait, or let it through: windlass unfreeze PROJECT, on its host"),
+        423 => failure.fix("wait, or end the freeze: windlass unfreeze PROJECT, on its host"),
         429 | 503 => failure.fix("try again in a while"),
         _ => failure,
     };

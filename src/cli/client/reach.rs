@@ -50,7 +50,7 @@ fn cause(error: &reqwest::Error) -> (String, Option<io::ErrorKind>) {
         kind = innermost.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
     }
     let reason = match kind {
-        _ if error.is_timeout() => "nobody takes the connection".to_owned(),
+        _ if error.is_timeout() => "the connection is not accepted".to_owned(),
         Some(io::ErrorKind::NotFound) => "there is no such socket".to_owned(),
         Some(io::ErrorKind::PermissionDenied) => "permission denied".to_owned(),
         Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),

@@ -130,7 +130,7 @@ impl<'c> Watch<'c> {
             }
             match open(self.client, &self.request, headers).await {
                 Ok(response) if is_stream(&response) => return Ok(Stream { response, parser: Parser::default() }),
-                Ok(_) => return Err(self.client.not_windlass(&self.request, "it tells no events")),
+                Ok(_) => return Err(self.client.not_windlass(&self.request, "it sends no events")),
                 // Before anything was seen there is nothing to come back to.
                 Err(failure) if self.last.is_none() => return Err(failure),
                 Err(failure) if !failure.is_passing() || started.elapsed() > PATIENCE => {

@@ -29,7 +29,7 @@ impl<'a> Addition<'a> {
         })?;
         if table.contains_key("compat") {
             let reason = format!("{} has a table `compat` already, and nothing is overwritten", file.display());
-            return Err(refused(&reason).fix("change it by hand, or take it away to import anew"));
+            return Err(refused(&reason).fix("change it by hand, or remove it to import again"));
         }
         Ok(Self { file, before: Some(before) })
     }

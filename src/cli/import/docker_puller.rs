@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<E
     for file in hooks.iter().flat_map(|hook| [&hook.files.project, &hook.files.key]).chain([&token_file]) {
         if file.symlink_metadata().is_ok() {
             let reason = format!("{} is there already, and nothing is overwritten", file.display());
-            return Err(refused(reason).fix("take it away to import anew, or leave the hook out: --leave-out HOOK"));
+            return Err(refused(reason).fix("remove it to import again, or leave the hook out: --leave-out HOOK"));
         }
     }
     let addition = Addition::to(&config)?;

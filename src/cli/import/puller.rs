@@ -32,9 +32,9 @@ impl Puller {
         let value: Value = serde_json::from_str(&text)
             .map_err(|error| wrong(format!("it is not JSON, at line {}, column {}", error.line(), error.column())))?;
         let table = value.as_object().ok_or_else(|| wrong("it is not a JSON object".to_owned()))?;
-        let token = text_of(table, "token").ok_or_else(|| wrong("`token` is not there, or not a text".to_owned()))?;
+        let token = text_of(table, "token").ok_or_else(|| wrong("`token` is missing, or not a text".to_owned()))?;
         let hooks = table.get("hooks").and_then(Value::as_object);
-        let hooks = hooks.ok_or_else(|| wrong("`hooks` is not there, or not an object".to_owned()))?;
+        let hooks = hooks.ok_or_else(|| wrong("`hooks` is missing, or not an object".to_owned()))?;
         let hooks = hooks.iter().map(|(name, program)| {
             if name.is_empty() || name.len() > 200 || name.chars().any(acts) {
                 return Err(wrong(format!("{name:?} cannot be the name of a hook here")));

@@ -66,7 +66,7 @@ pub(crate) fn token(reader: &mut Reader<'_>, table: &Table) -> Option<Token> {
         let what = format!("{file}: the token has {bytes} bytes, and one of fewer than {least} can be guessed");
         let problem = reader.document.problem(&at, what);
         if table.allow_short_token {
-            let fix = "whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`";
+            let fix = "anyone who guesses it can trigger these hooks: give the callers one from `windlass key new --scheme bearer`";
             reader.warnings.push(problem.fix(fix));
         } else {
             let fix = "make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it";
@@ -163,7 +163,7 @@ mod tests {
     fn a_short_token_has_to_be_allowed_and_is_a_warning_even_then() {
         assert_snapshot!(with("abc123", PULLER).problems(), @"config.toml:2:14: compat.docker_puller.token_file: keys/token: the token has 6 bytes, and one of fewer than 24 can be guessed; make one with `windlass key new --scheme bearer`, or write `allow_short_token = true` until all callers have it");
         let allowed = PULLER.replace("'token'\n", "'token'\nallow_short_token = true\n");
-        assert_snapshot!(with("abc123", &allowed).problems(), @"warning: config.toml:2:14: compat.docker_puller.token_file: keys/token: the token has 6 bytes, and one of fewer than 24 can be guessed; whoever guesses it can set off these hooks: give the callers one of `windlass key new --scheme bearer`");
+        assert_snapshot!(with("abc123", &allowed).problems(), @"warning: config.toml:2:14: compat.docker_puller.token_file: keys/token: the token has 6 bytes, and one of fewer than 24 can be guessed; anyone who guesses it can trigger these hooks: give the callers one from `windlass key new --scheme bearer`");
         assert_snapshot!(with(&long(), &allowed).problems(), @"");
     }
 

@@ -76,7 +76,7 @@ impl Table {
         }
         let expires = self.expires.map(|moment| moment.0);
         if let Some(expired) = expires.filter(|moment| *moment <= reader.now) {
-            let what = format!("key {} has expired at {expired} and proves nothing any more", self.id);
+            let what = format!("key {} expired at {expired} and no longer proves anything", self.id);
             reader.warning(&at.key("expires"), what);
         }
         let scope = auth::Scope { may: self.scope.may, tags: self.scope.tags.into_iter().map(|glob| glob.0).collect() };

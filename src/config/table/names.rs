@@ -150,7 +150,7 @@ impl Written for ComposeProject {
         let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let inner = |b: u8| first(b) || matches!(b, b'_' | b'-');
         if !text.bytes().next().is_some_and(first) || !text.bytes().all(inner) {
-            let rule = "of a-z, 0-9, `_` and `-` that begins with a letter or digit, as Compose wants it";
+            let rule = "of a-z, 0-9, `_` and `-` that begins with a letter or digit, as Compose requires";
             return Err(format!("{text:?} is not a name {rule}"));
         }
         Ok(Self(text.to_owned()))
@@ -170,7 +170,7 @@ impl Written for HttpUrl {
             return Err(wrong());
         }
         if authority.as_str().contains('@') {
-            return Err("a probe sends no password: write the URL without what stands before `@`".to_owned());
+            return Err("a probe sends no password: write the URL without the part before `@`".to_owned());
         }
         Ok(Self(text.to_owned()))
     }

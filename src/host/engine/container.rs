@@ -148,7 +148,7 @@ impl ContainerFacts {
 
     /// What it said last, for the one who has to find out why.
     pub(in crate::host) fn evidence(&self, log: Vec<String>) -> Evidence {
-        Evidence { container: self.name.clone(), state: self.state_words(), log, health: self.health_log.clone() }
+        Evidence { name: self.name.clone(), state: self.state_words(), log, health: self.health_log.clone() }
     }
 }
 

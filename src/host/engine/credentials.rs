@@ -248,7 +248,7 @@ fn why(output: &Output) -> String {
         (!said.is_empty() && !is_answer(&String::from_utf8_lossy(stream.bytes()))).then_some(said)
     });
     told.map_or_else(
-        || format!("it ended with {} and said nothing of use", output.status),
+        || format!("it ended with {} and printed nothing useful", output.status),
         |said| one_line(&without_secrets(&said), LONGEST_REASON),
     )
 }
@@ -311,7 +311,7 @@ impl Login {
     /// Whose credentials these are, and where they are from.
     pub(in crate::host) fn origin(&self) -> String {
         match self {
-            Self::Nobody { .. } => "nobody's credentials".to_owned(),
+            Self::Nobody { .. } => "no credentials".to_owned(),
             Self::User { username, origin, .. } => format!("the credentials of {username} from {origin}"),
             Self::Token { origin, .. } => format!("the token from {origin}"),
         }
@@ -421,7 +421,7 @@ mod tests {
                 "the session token has expired: log in again",
             ),
             (r#"echo '{"Username":"ci","Secret":"hunter2"}'; echo 'cannot lock' >&2; exit 1"#, "cannot lock"),
-            (r#"printf '{\n"Secret":\n"hunter2"\n}\n'; exit 3"#, "said nothing of use"),
+            (r#"printf '{\n"Secret":\n"hunter2"\n}\n'; exit 3"#, "printed nothing useful"),
             (
                 "echo 'refused: password=hunter2, Authorization: Bearer hunter2' >&2; exit 1",
                 "refused: password=…, Authorization: … …",

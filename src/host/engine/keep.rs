@@ -168,7 +168,7 @@ impl Engine {
                 .any(|image| image.image.repository() == reference.repository() && image.digest.short() == short)
             {
                 self.release_image(&reference.to_string()).await?;
-                narrator.say(&format!("let go of {reference}"));
+                narrator.say(&format!("released {reference}"));
             }
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Engine {
         // Without force the engine itself refuses to remove what runs by now.
         let asked = self.ask(|docker| async move { docker.remove_container(&keeper.id, None).await });
         match asked.await {
-            Ok(()) => narrator.say(&format!("let go of {source}: removed the container {}", keeper.name)),
+            Ok(()) => narrator.say(&format!("released {source}: removed the container {}", keeper.name)),
             Err(Refusal::Status(404, _)) => {}
             Err(refusal) => return Err(refusal.during(&format!("remove the container {}", keeper.name))),
         }

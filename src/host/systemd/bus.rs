@@ -134,7 +134,7 @@ impl Bus {
     /// Has systemd read all units anew.
     pub(in crate::host) async fn reload_units(&self) -> Result<(), HostError> {
         let reloaded = self.manager("Reload", &()).await;
-        reloaded.map(drop).map_err(|error| refused("have systemd read its units anew", &error))
+        reloaded.map(drop).map_err(|error| refused("reload systemd's units", &error))
     }
 
     /// What the unit is now.

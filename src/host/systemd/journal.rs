@@ -15,7 +15,7 @@ const LONGEST_LINE: usize = 1000;
 /// What a unit said last.
 pub(in crate::host) async fn evidence(unit: &UnitFacts) -> Evidence {
     Evidence {
-        container: unit.name.to_string(),
+        name: unit.name.to_string(),
         state: unit.state_words(),
         log: journal(&unit.name).await,
         health: Vec::new(),

@@ -51,7 +51,7 @@ pub(crate) async fn survey(projects: &[&ProjectSpec]) -> Option<Finding> {
     let wanted = rule(user, projects.iter().copied())?;
     let what = match fs::read_to_string(FILE) {
         Ok(installed) if installed.trim_end() == wanted.trim_end() => return None,
-        Ok(_) => format!("{FILE} is not the rule for the units of now"),
+        Ok(_) => format!("{FILE} is out of date"),
         Err(error) if error.kind() == ErrorKind::NotFound => format!("no rule lets the user {user} manage units"),
         Err(_) => return None,
     };

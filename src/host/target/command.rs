@@ -101,7 +101,7 @@ impl Driver for CommandDriver<'_> {
         pins::hold(self.engine, &self.references(&self.spec.images), expected).await
     }
 
-    async fn withdraw(
+    async fn remove(
         &self,
         lease: &Lease,
         _services: &[String],

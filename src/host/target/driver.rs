@@ -59,7 +59,7 @@ pub(in crate::host) trait Driver: Send + Sync {
     ) -> Result<(), HostError>;
 
     /// Takes services out again, and lets `unpin` mean nothing any more.
-    async fn withdraw(
+    async fn remove(
         &self,
         lease: &Lease,
         services: &[String],

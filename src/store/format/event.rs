@@ -118,7 +118,8 @@ struct Transfer {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "core::Evidence")]
 struct Evidence {
-    container: String,
+    #[serde(rename = "container")]
+    name: String,
     state: String,
     log: Vec<String>,
     health: Vec<String>,

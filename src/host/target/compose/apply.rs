@@ -169,7 +169,7 @@ impl Apply<'_> {
             };
             self.clear(model, services).await?;
             for container in &in_the_way {
-                self.narrator.say(&format!("removing {}, which is in the way of the replacement", container.name));
+                self.narrator.say(&format!("removing {}, which blocks the replacement", container.name));
                 self.engine.remove_container(container).await?;
             }
         }
@@ -388,7 +388,7 @@ fn scales(model: &Model, containers: &[ContainerFacts], services: &[String]) -> 
 }
 
 /// Stops and removes the services' containers, and lets `unpin` mean nothing any more on this host. Volumes stay.
-pub(super) async fn withdraw(
+pub(super) async fn remove(
     engine: &Engine,
     lease: &Lease,
     compose_project: &str,

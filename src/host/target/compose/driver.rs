@@ -5,7 +5,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::apply::{Apply, withdraw};
+use super::apply::{Apply, remove};
 use super::command::{ComposeCommand, ComposeError};
 use super::memory::Memory;
 use super::model::Model;
@@ -200,20 +200,20 @@ impl Driver for ComposeDriver<'_> {
             if !leftovers::are_there(self.engine, &model, services).await? || again.next().is_none() {
                 return Err(error);
             }
-            narrator.say(&format!("{error}: somebody else began to replace it; putting it into service again"));
+            narrator.say(&format!("{error}: another program began to replace it; applying the release again"));
             self.put_into_service(&model, services, false, narrator).await?;
         }
         self.pin_again(expected, narrator).await
     }
 
-    async fn withdraw(
+    async fn remove(
         &self,
         lease: &Lease,
         services: &[String],
         unpin: &[ImageReference],
         narrator: &Narrator,
     ) -> Result<(), HostError> {
-        withdraw(self.engine, lease, &self.project().await?, services, unpin, narrator).await
+        remove(self.engine, lease, &self.project().await?, services, unpin, narrator).await
     }
 
     async fn observe(&self) -> Result<Vec<Instance>, HostError> {

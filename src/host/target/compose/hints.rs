@@ -33,7 +33,7 @@ fn pull_policy(name: &str, service: &ModelService) -> Option<String> {
     let policy = service.pull_policy.as_deref()?;
     let (does, instead) = match policy {
         "" | "missing" | "if_not_present" | "never" => return None,
-        "build" => ("builds the image anew", "leave it out"),
+        "build" => ("builds the image again", "leave it out"),
         _ => ("pulls what the tag means in the registry", "write \"missing\", or leave it out"),
     };
     Some(format!(

@@ -85,7 +85,7 @@ impl<'a> Containers<'a> {
         };
         let since = *self.half_replaced.get_or_insert_with(Instant::now);
         let grace = containers.iter().map(ContainerFacts::grace).max().unwrap_or_default();
-        (since.elapsed() > grace + OTHERS).then(|| format!("{} was made and never started", new.name))
+        (since.elapsed() > grace + OTHERS).then(|| format!("{} was created but never started", new.name))
     }
 
     fn expected_of(&self, container: &ContainerFacts) -> Option<&Source> {

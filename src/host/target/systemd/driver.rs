@@ -184,7 +184,7 @@ impl Driver for SystemdDriver<'_> {
         pins::hold(self.engine, &self.references(&self.spec.images), expected).await
     }
 
-    async fn withdraw(
+    async fn remove(
         &self,
         lease: &Lease,
         services: &[String],
