@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use windlass::deploy::event::Event;
+use windlass::deploy::incident::{HostEvent, ProjectEvent};
 use windlass::deploy::status::Status;
 use windlass::model::{Clock, Timestamp};
-use windlass::store::{Deployment, Filter, Store, format};
+use windlass::store::{Deployment, Filter, Store, What, format};
 
 /// Opens a recorded state a minute after it was recorded.
 fn open(recorded: &str) -> (tempfile::TempDir, Store) {
@@ -40,7 +41,9 @@ fn documents(recorded: &str) -> Vec<(bool, String)> {
     drop(store);
     let database = Connection::open(directory.path().join("windlass.db")).unwrap();
     let mut documents = Vec::new();
-    for (is_status, sql) in [(true, "SELECT status FROM deployments"), (false, "SELECT event FROM journal")] {
+    for (is_status, sql) in
+        [(true, "SELECT status FROM deployments"), (false, "SELECT event FROM journal WHERE deployment IS NOT NULL")]
+    {
         let mut statement = database.prepare(sql).unwrap();
         let texts: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
         documents.extend(texts.into_iter().map(|text| (is_status, text)));
@@ -49,35 +52,42 @@ fn documents(recorded: &str) -> Vec<(bool, String)> {
 }
 
 #[test]
-fn what_is_written_now_has_the_words_of_format_3() {
-    let documents = documents("format-3.sql");
-    assert!(documents.len() > 200, "{}", documents.len());
-    for (is_status, text) in documents {
-        let again = if is_status {
-            format::status(&format::read_status(&text).unwrap())
-        } else {
-            format::event(&format::read_event(&text).unwrap())
-        };
-        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(parse(&again.unwrap()), parse(&text));
+fn what_is_written_now_has_the_words_of_what_was_written_then() {
+    for recorded in ["format-3.sql", "format-4.sql"] {
+        let documents = documents(recorded);
+        assert!(documents.len() > 100, "{recorded}: {}", documents.len());
+        for (is_status, text) in documents {
+            let again = if is_status {
+                format::status(&format::read_status(&text).unwrap())
+            } else {
+                format::event(&format::read_event(&text).unwrap())
+            };
+            let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert_eq!(parse(&again.unwrap()), parse(&text));
+        }
     }
 }
 
-#[tokio::test]
-async fn a_state_of_format_3_is_read_and_each_of_its_journals_replays() {
-    let (_directory, store) = open("format-3.sql");
+/// Replays each journal of a recorded state, and says what became of each deployment.
+async fn replay_all(store: &Store) -> String {
     let mut deployments = store.deployments(&Filter { limit: 100, ..Filter::default() }).await.unwrap();
     deployments.reverse();
     let mut told = Vec::new();
     for deployment in &deployments {
-        let status = replayed(&store, deployment).await;
+        let status = replayed(store, deployment).await;
         assert_eq!(status, deployment.status, "{}", deployment.id);
         let steps = status.course.as_ref().map_or(0, |course| course.plan.steps.len());
         let resumed = if status.resumed > 0 { ", resumed" } else { "" };
         let back = status.rollback.as_ref().map_or("", |_| ", back by command");
         told.push(format!("{} {}, {steps} steps{resumed}{back}", deployment.project, status.state.as_str()));
     }
-    insta::assert_snapshot!(told.join("\n"), @r"
+    told.join("\n")
+}
+
+#[tokio::test]
+async fn a_state_of_format_3_is_read_and_each_of_its_journals_replays() {
+    let (_directory, store) = open("format-3.sql");
+    insta::assert_snapshot!(replay_all(&store).await, @r"
     shop succeeded, 5 steps
     shop succeeded, 5 steps
     shop rolled_back, 5 steps
@@ -95,4 +105,37 @@ async fn a_state_of_format_3_is_read_and_each_of_its_journals_replays() {
     ");
     let frozen = store.frozen(&"site".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(frozen.reason.as_deref(), Some("moving the database"));
+}
+
+#[tokio::test]
+async fn a_state_of_format_4_is_read_and_each_of_its_journals_replays() {
+    let (directory, store) = open("format-4.sql");
+    insta::assert_snapshot!(replay_all(&store).await, @r"
+    shop succeeded, 5 steps
+    shop succeeded, 5 steps
+    shop rolled_back, 5 steps
+    shop abandoned, 0 steps
+    shop succeeded, 5 steps, back by command
+    site succeeded, 5 steps
+    shop succeeded, 5 steps, resumed
+    shop cancelled, 5 steps
+    ");
+    // A reader that was there from the beginning.
+    let database = Connection::open(directory.path().join("windlass.db")).unwrap();
+    database.execute_batch("INSERT INTO feeds VALUES ('test', 0)").unwrap();
+    let mut feed = store.feed("test").await.unwrap();
+    let mut besides = Vec::new();
+    for told in feed.next(1000).await.unwrap() {
+        match told.what {
+            What::Deployment { .. } => {}
+            What::Project { event: ProjectEvent::Frozen(freeze), .. } => besides.push(freeze.reason.unwrap()),
+            What::Project { event: ProjectEvent::Refused { by, problem, .. }, .. } => {
+                besides.push(format!("{by}: {problem}"));
+            }
+            What::Project { event: ProjectEvent::Unfrozen { .. }, project } => besides.push(project.to_string()),
+            What::Host(HostEvent::Started { version }) => besides.push(version),
+            What::Unreadable => panic!("row {} cannot be read", told.seq),
+        }
+    }
+    assert_eq!(besides, ["0.1.0", "moving the database", "ci: frozen", "shop", "0.1.0"]);
 }
