@@ -16,6 +16,7 @@ mod github;
 mod hex;
 mod key;
 mod mac;
+mod reason;
 mod secret;
 mod standard;
 mod token;
@@ -27,7 +28,8 @@ use http::HeaderMap;
 
 use crate::model::{DeliveryId, Timestamp};
 
-use claim::{Claim, Reason};
+use claim::Claim;
+use reason::Reason;
 
 pub use caller::Caller;
 pub use key::{Fingerprint, Key, KeyError, Permission, Scheme, SchemeError, Scope};

@@ -11,6 +11,7 @@ mod exit;
 mod failure;
 mod follow;
 mod freeze;
+mod global;
 mod import;
 mod init;
 mod key;
@@ -20,27 +21,26 @@ mod output;
 mod plan;
 mod polkit;
 mod project_files;
+mod quote;
 mod render;
 mod rollback;
 mod schema;
 mod serve;
 mod status;
 mod table;
+mod what;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::auth::Scheme;
-use crate::config::DEFAULT_PATH;
-use client::{Address, Client};
 use exit::Exit;
 use failure::Failure;
+use global::Global;
 use output::Output;
 
 /// Deploys images on this host, proves that they work, and puts back what ran before when they do not.
@@ -62,29 +62,6 @@ Exit codes:
   10  refused            23  superseded by a newer one
   11  not authentic      24  cancelled
   12  unreachable        30  still running when the waiting ended";
-
-/// What all commands have in common.
-#[derive(Debug, clap::Args)]
-struct Global {
-    /// The configuration of this host
-    #[arg(long, global = true, value_name = "PATH", env = "WINDLASS_CONFIG", help_heading = "Common options")]
-    config: Option<PathBuf>,
-    /// Print JSON and nothing else
-    #[arg(long, global = true, help_heading = "Common options")]
-    json: bool,
-    /// The socket of the windlass on this host; config.toml names it when this does not
-    #[arg(long, global = true, value_name = "PATH", env = "WINDLASS_SOCKET", help_heading = "Connection")]
-    socket: Option<PathBuf>,
-    /// A windlass elsewhere, instead of the one on this host
-    #[arg(long, global = true, value_name = "URL", env = "WINDLASS_URL", help_heading = "Connection")]
-    url: Option<String>,
-    /// The file that holds the key for --url; /dev/stdin reads it from a pipe
-    #[arg(long, global = true, value_name = "FILE", env = "WINDLASS_KEY_FILE", help_heading = "Connection")]
-    key_file: Option<PathBuf>,
-    /// The key's scheme: standard, github or bearer; a key that begins with `whsec_` is standard
-    #[arg(long, global = true, value_name = "SCHEME", help_heading = "Connection")]
-    scheme: Option<Scheme>,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -167,62 +144,6 @@ impl Command {
             Self::Unfreeze(args) => wait_for(freeze::unfreeze(args, &global.operator()?, output)),
         }
     }
-}
-
-impl Global {
-    /// A way to the windlass that is meant.
-    fn client(&self, output: &mut Output) -> Result<Client, Failure> {
-        let Some(url) = self.url() else {
-            return Client::new(self.socket(), None);
-        };
-        let address = Address::elsewhere(url)?;
-        let Some(file) = self.key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) else {
-            return Err(Failure::new(Exit::Usage, format!("{address} cannot be asked"), "it answers only to a key")
-                .fix("name the file that holds one: --key-file FILE, or WINDLASS_KEY_FILE"));
-        };
-        let key = client::read_key(file, self.scheme, output)?;
-        if key.scheme == Scheme::Bearer && address.is_open_to_listeners() {
-            output.remark(format_args!(
-                "warning: the key can be read on the way to {address}; fix: an https:// URL, or a key that signs"
-            ));
-        }
-        Client::new(address, Some(key))
-    }
-
-    /// A way to the windlass on this host, for what no key may do.
-    fn operator(&self) -> Result<Client, Failure> {
-        if self.url().is_some() && self.socket.is_none() {
-            return Err(Failure::new(Exit::Usage, "this is done on the host alone", "no key may do it")
-                .fix("log in to the host and run it there, without --url and WINDLASS_URL"));
-        }
-        Client::new(self.socket(), None)
-    }
-
-    /// Where config.toml is: in `directory`, where that is given. What is told of it is used from anywhere.
-    fn config_file(&self, directory: Option<&Path>) -> Result<PathBuf, Failure> {
-        let file = match directory {
-            Some(directory) => directory.join("config.toml"),
-            None => self.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_PATH)),
-        };
-        Ok(std::path::absolute(file).map_err(anyhow::Error::new)?)
-    }
-
-    /// Where else windlass is. An empty variable says nothing.
-    fn url(&self) -> Option<&str> {
-        self.url.as_deref().filter(|url| !url.is_empty())
-    }
-
-    fn socket(&self) -> Address {
-        match &self.socket {
-            Some(socket) => Address::Socket(socket.clone()),
-            None => Address::of_host(self.config.as_deref()),
-        }
-    }
-}
-
-/// A text as a value of TOML; where it has no control characters, also as a key.
-fn quote(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 /// A core would have in it the keys that were read.

@@ -32,6 +32,7 @@ use crate::runner::{Parts, Runner};
 use crate::senders::docker_puller::DockerPuller;
 use crate::service_manager::ServiceManager;
 use crate::store::Store;
+use descriptors::{METRICS, OPERATORS};
 use record::Record;
 
 pub use signals::serve;
@@ -40,9 +41,6 @@ pub use survey::{Severity, Survey, compose_images, polkit_rule, survey};
 /// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
 /// upgraded and come back.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Connections at a time on the operators' socket and on the metrics' own port.
-const OPERATORS: usize = 128;
-const METRICS: usize = 16;
 /// How long tasks may take to notice that they are to end at once.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -5,6 +5,8 @@
 //! one behind limits that hold for every connection. A handler gets a project or a deployment only from `signed` or
 //! `access`, which have asked whether the caller may.
 
+mod app;
+
 mod door;
 mod limits;
 mod places;
@@ -34,61 +36,21 @@ mod answer;
 mod error;
 mod health;
 mod metrics;
+mod readiness;
 mod refusals;
 mod tally;
 
-use std::sync::Arc;
-
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use tokio::sync::watch;
 
+pub use app::App;
 pub use axum::Router;
-pub use health::Readiness;
 pub use limits::Limits;
 pub use places::Places;
+pub use readiness::Readiness;
 pub use server::{Door, Listener, serve};
 
-use crate::intake::Intake;
-use crate::model::Clock;
-use crate::runner::Runner;
-use crate::senders::docker_puller::DockerPuller;
-use crate::store::Store;
 use access::Access;
-
-/// What all doors work with. Cheap to clone.
-#[derive(Clone)]
-pub struct App(Arc<Inner>);
-
-struct Inner {
-    runner: Runner,
-    store: Store,
-    clock: Clock,
-    limits: Limits,
-    docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
-    readiness: watch::Receiver<Readiness>,
-    room: body::Room,
-    refusals: refusals::Refusals,
-    intake: Intake,
-    tally: tally::Tally,
-}
-
-impl App {
-    /// An application that was asked nothing yet.
-    #[must_use]
-    pub fn new(
-        runner: Runner,
-        store: Store,
-        clock: Clock,
-        limits: Limits,
-        docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
-        readiness: watch::Receiver<Readiness>,
-    ) -> Self {
-        let (room, refusals, tally) = Default::default();
-        let intake = Intake::new(runner.clone(), store.clone(), clock.clone(), limits.hooks_per_minute);
-        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, intake, tally }))
-    }
-}
 
 /// The door to the network: hooks, and reading with a key.
 pub fn hooks(app: App) -> Router {

@@ -287,7 +287,7 @@ impl Runner {
             let _turn = self.0.resolving.acquire().await;
             self.resolve(wanted).await?
         };
-        let repositories = prepare::repositories(&release);
+        let repositories = Repository::of_all(&release);
         let (runner, spec, of) = (self.clone(), Arc::clone(&project.spec), repositories.clone());
         let read = async move {
             let snapshot = runner.snapshot(&spec, &of).await?;

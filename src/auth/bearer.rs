@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::DeliveryId;
 
-use super::claim::{self, Reason};
+use super::claim;
+use super::reason::Reason;
 use super::{CannotSign, Identity, Scheme, Secret};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";

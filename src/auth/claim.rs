@@ -4,6 +4,7 @@ use http::HeaderMap;
 
 use crate::model::Timestamp;
 
+use super::reason::Reason;
 use super::{Identity, Scheme, Secret};
 
 /// A well-formed claim of one scheme. Nothing in it is true before [`Claim::is_made_with`] has said so.
@@ -24,27 +25,6 @@ pub(super) trait Claim<'h>: Sized {
 
     /// What makes two deliveries of this scheme the same.
     fn identity(self) -> Identity;
-}
-
-/// Why a request is not authentic, in the order of how far it came: of several, the last says most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub(super) enum Reason {
-    #[error("no scheme finds all of its headers")]
-    Missing,
-    #[error("a header is malformed")]
-    Malformed,
-    #[error("a header is repeated")]
-    Repeated,
-    #[error("the project is unknown or has no key of the scheme that the headers belong to")]
-    NoKey,
-    #[error("no key of the scheme proves the request")]
-    Unproven,
-    #[error("the key that proves the request has expired")]
-    Expired,
-    #[error("signed too long ago: repeated by somebody, or one of the two clocks is wrong")]
-    Old,
-    #[error("signed in the future: one of the two clocks is wrong")]
-    Early,
 }
 
 /// The value of a header that may stand only once. Of two values, an intermediary may have checked the other one.

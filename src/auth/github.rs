@@ -6,8 +6,9 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::claim::{self, Reason};
+use super::claim;
 use super::mac::Mac;
+use super::reason::Reason;
 use super::{CannotSign, Identity, Scheme, Secret, hex};
 
 const SIGNATURE: &str = "x-hub-signature-256";

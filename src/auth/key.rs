@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{KeyId, Timestamp};
 
-use super::claim::Reason;
 use super::mac::Mac;
+use super::reason::Reason;
 use super::{Secret, hex};
 
 /// Who may call: an id, a scheme, a secret, a scope.

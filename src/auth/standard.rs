@@ -9,8 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::{DeliveryId, Timestamp};
 
-use super::claim::{self, Reason};
+use super::claim;
 use super::mac::Mac;
+use super::reason::Reason;
 use super::{CannotSign, Identity, Scheme, Secret};
 
 const ID: &str = "webhook-id";

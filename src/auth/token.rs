@@ -5,7 +5,7 @@
 
 use crate::model::KeyId;
 
-use super::claim::Reason;
+use super::reason::Reason;
 use super::{
     Delivery, Fingerprint, Key, KeyError, NotAuthentic, Permission, Scheme, Scope, SignedHook, Verified, bearer, key,
 };

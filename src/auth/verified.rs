@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use crate::model::{DeliveryId, Digest, KeyId};
 
-use super::claim::Reason;
+use super::reason::Reason;
 use super::{Key, Scope};
 
 /// A request as it was received. It proves nothing: the body is bytes, not yet JSON.

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::Global;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::{Output, Style};
 use crate::config::{Problem, Settings};
 use crate::daemon::{self, Severity, Survey};

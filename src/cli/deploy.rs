@@ -8,8 +8,9 @@ use super::client::{Begun, Client, Request, Watch};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
+use super::what::What;
 use super::{follow, plan};
-use crate::model::{DeliveryId, ProjectName, one_line};
+use crate::model::{DeliveryId, one_line};
 use crate::wire::request::HookBody;
 use crate::wire::view::DeploymentView;
 
@@ -50,19 +51,6 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
-/// What to put into service.
-#[derive(Debug, clap::Args)]
-pub(super) struct What {
-    /// The project, as `windlass status` shows it
-    project: ProjectName,
-    /// Images: repository:tag, repository@sha256:… or repository:tag@sha256:…
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<String>,
-    /// What the tag must resolve to; with one image only
-    #[arg(long, value_name = "sha256:…")]
-    digest: Option<String>,
-}
-
 /// How long to wait for the outcome.
 #[derive(Debug, clap::Args)]
 pub(super) struct Waiting {
@@ -85,36 +73,13 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
         run_url: args.run_url,
         ..args.what.body()
     };
-    let failing = format!("{} was not deployed", args.what.project);
+    let failing = format!("{} was not deployed", args.what.project());
     if args.delivery.is_some() && client.is_operator() {
         return Err(Failure::new(Exit::Usage, failing, "--delivery cannot be used on the local socket")
             .fix("leave out --delivery, or send it with a key: --url URL --key-file FILE"));
     }
     let request = Request::post(failing, args.what.path(client), &body)?.delivered_as(args.delivery);
     args.waiting.see_through(client, request, output).await
-}
-
-impl What {
-    /// The body that asks for it.
-    pub(super) fn body(&self) -> HookBody {
-        let mut body = HookBody { digest: self.digest.clone(), ..HookBody::default() };
-        match self.images.as_slice() {
-            [image] => body.image = Some(image.clone()),
-            images => body.images = Some(images.to_vec()),
-        }
-        body
-    }
-
-    /// Where to ask for it.
-    pub(super) fn path(&self, client: &Client) -> String {
-        let project = &self.project;
-        if client.is_operator() { format!("/v1/projects/{project}/deploy") } else { format!("/v1/hooks/{project}") }
-    }
-
-    /// For whom.
-    pub(super) fn project(&self) -> &ProjectName {
-        &self.project
-    }
 }
 
 impl Waiting {

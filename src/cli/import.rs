@@ -6,9 +6,9 @@ mod imported;
 mod puller;
 mod script;
 
-use super::Global;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::Output;
 
 /// What is taken over.

@@ -9,12 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::client;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::new_files::NewFiles;
 use super::output::Output;
 use super::project_files::Files;
-use super::{Global, client};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::model::{Clock, ProjectName, Repository, UnitName};

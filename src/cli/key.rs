@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::Global;
 use super::client;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::Output;
 use crate::auth::{Key, Scheme};
 

@@ -1,11 +1,11 @@
 //! `windlass plan`: shows what a deployment would do.
 
 use super::client::{Client, Request};
-use super::deploy::What;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table;
+use super::what::What;
 use crate::model::one_line;
 use crate::wire::request::HookBody;
 use crate::wire::view::PlanView;

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::Global;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::Output;
 use crate::config::Settings;
 use crate::daemon;

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::Global;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::{self, Output};
 use crate::config::LoadError;
 use crate::daemon;

@@ -3,8 +3,11 @@
 use anyhow::{Context as _, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{METRICS, OPERATORS};
 use crate::config::Settings;
+
+/// Connections at a time on the operators' socket and on the metrics' own port.
+pub(super) const OPERATORS: usize = 128;
+pub(super) const METRICS: usize = 16;
 
 /// Beside connections and deployments: the database, the engine, dry runs and readings.
 const OTHERS: usize = 128;

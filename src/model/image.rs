@@ -1,5 +1,6 @@
 //! Image references, as the OCI distribution specification writes them, and images pinned by digest.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -82,6 +83,12 @@ const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_INDEX: &str = "index.docker.io";
 
 impl Repository {
+    /// The repositories of `images`, each once and in their order by name.
+    #[must_use]
+    pub fn of_all(images: &[PinnedImage]) -> Vec<Self> {
+        images.iter().map(|image| image.image.repository().clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// One repository has one name, as for Docker: `docker.io/nginx` and `index.docker.io/library/nginx` are both
     /// `docker.io/library/nginx`.
     fn new(host: &str, path: &str) -> Self {

@@ -23,7 +23,7 @@ impl Runner {
         spec: &ProjectSpec,
         release: &[PinnedImage],
     ) -> Result<(Snapshot, Plan), HostError> {
-        let snapshot = self.snapshot(spec, &repositories(release)).await?;
+        let snapshot = self.snapshot(spec, &Repository::of_all(release)).await?;
         let plan = plan::forward(release, &snapshot, spec.lifecycle.before.is_some());
         Ok((snapshot, plan))
     }
@@ -96,11 +96,6 @@ impl Carrier {
         let (host, spec) = (Arc::clone(&self.inner.host), Arc::clone(&self.spec));
         self.insist(|| host.places(&spec)).await
     }
-}
-
-/// The repositories of a release's images, each once.
-pub(super) fn repositories(release: &[PinnedImage]) -> Vec<Repository> {
-    release.iter().map(|image| image.image.repository().clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn join(places: &BTreeSet<String>) -> String {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::super::Global;
 use super::super::exit::Exit;
 use super::super::failure::Failure;
+use super::super::global::Global;
 use super::super::new_files::NewFiles;
 use super::super::output::{Output, Style};
 use super::super::project_files::Files;

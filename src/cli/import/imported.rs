@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::project_files::{Files, KEY_ID};
-use super::super::quote;
+use super::super::quote::quote;
 use crate::model::{ImageReference, ProjectName, one_line};
 
 /// One hook as it becomes a project.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::quote;
+use super::super::quote::quote;
 use crate::model::{ProjectName, Repository, UnitName};
 
 /// What the file says.
