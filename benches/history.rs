@@ -66,7 +66,7 @@ async fn live_through(store: &Store, project: &str, number: usize, words: usize)
         name: "web".to_owned(),
         reference: image.clone(),
         pinned: Some(before.clone()),
-        container: Some(Container { image: before, working: true, ids: Vec::new() }),
+        container: Some(Container { image: before, working: true, ended: false, ids: Vec::new() }),
         active: false,
     };
     let snapshot = Snapshot { services: vec![service] };

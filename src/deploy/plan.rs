@@ -311,7 +311,12 @@ pub(crate) mod tests {
             name: name.to_owned(),
             reference: reference.parse().unwrap(),
             pinned: pinned.map(image),
-            container: container.map(|(name, working)| Container { image: image(name), working, ids: Vec::new() }),
+            container: container.map(|(name, working)| Container {
+                image: image(name),
+                working,
+                ended: false,
+                ids: Vec::new(),
+            }),
             active: false,
         }
     }

@@ -44,7 +44,7 @@ mod tests {
     fn ran(text: &str) -> Snapshot {
         let PinnedImage { image: reference, digest } = image(text);
         let made_from = LocalImage { id: Digest::of(b"id"), digest: Some(digest) };
-        let container = Container { image: made_from, working: true, ids: vec![] };
+        let container = Container { image: made_from, working: true, ended: false, ids: vec![] };
         let web =
             Service { name: "web".to_owned(), reference, pinned: None, container: Some(container), active: false };
         Snapshot { services: vec![web] }

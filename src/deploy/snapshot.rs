@@ -31,6 +31,8 @@ pub struct Container {
     pub image: LocalImage,
     /// Whether it did its work: running and not unhealthy, or exited with 0.
     pub working: bool,
+    /// Whether that was that it had ended: a job, which does not run any longer.
+    pub ended: bool,
     /// The engine's ids of all containers of the service, in order. None where it is a unit or a program.
     pub ids: Vec<String>,
 }

@@ -297,6 +297,31 @@ fn a_service_that_asks_to_follow_another_one_is_restarted_when_that_was_replaced
     assert_eq!(site.container("worker").unwrap(), after);
 }
 
+#[test]
+fn a_release_that_takes_down_a_service_that_follows_it_is_rolled_back_and_that_one_is_started_again() {
+    let mut site = Site::with(
+        "  web:\n    image: {repo}/app:live\n  worker:\n    image: {repo}/job:1\n    restart: \"no\"\n    depends_on: \
+         {web: {condition: service_started, restart: true}}\n",
+    );
+    let v1 = site.publish("app:v1", &Image::web("v1"));
+    site.publish("app:v2", &Image::web("v2"));
+    // It fails when it is started for the second time, and at no other.
+    let once = "echo x >>/tmp/starts; [ $(wc -l </tmp/starts) != 2 ] || { echo cannot do with v2; exit 3; }";
+    let job = site.publish("job:1", &Image::running("job", &format!("{once}; trap 'exit 0' TERM; sleep 1000 & wait")));
+    site.fetch("job:1", &job);
+    site.project(&["app"], "[projects.{name}.health]\nwithin = \"40s\"\nsettle = \"3s\"\n");
+    site.start();
+    site.deploy("app:v1").succeeded();
+    assert_eq!(site.docker_compose(&["up", "--detach"]).code, 0);
+    let worker = site.container("worker").unwrap();
+    let answer = site.deploy("app:v2");
+    let reason = answer.failed("rolled_back");
+    assert!(reason.contains("worker-1 does not work since it was restarted: exited (3)"), "{reason}");
+    site.has(&v1);
+    let after = site.container("worker").unwrap();
+    assert_eq!((&after.id, after.state.as_str()), (&worker.id, "running"));
+}
+
 fn page(url: &str) -> String {
     eventually(PATIENCE, url, || {
         let output = Program::new("curl").args(["-sf", "--noproxy", "*", "--max-time", "2", url]).output();

@@ -297,6 +297,7 @@ impl State {
             pinned: self.pins.get(&reference.to_string()).map(local),
             container: self.running.get(&(spec.name.clone(), name.clone())).map(|running| Container {
                 image: local(&running.digest),
+                ended: false,
                 working: running.works,
                 ids: Vec::new(),
             }),

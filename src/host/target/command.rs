@@ -66,7 +66,8 @@ impl Driver for CommandDriver<'_> {
         let mut services = Vec::new();
         for reference in self.references(repositories) {
             let pinned = pins::meaning(self.engine, &reference).await?;
-            let container = pinned.clone().map(|image| Container { image, working: true, ids: Vec::new() });
+            let container =
+                pinned.clone().map(|image| Container { image, working: true, ended: false, ids: Vec::new() });
             services.push(Service { name: self.service(), reference, pinned, container, active: false });
         }
         Ok(Snapshot { services })

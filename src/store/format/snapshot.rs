@@ -35,6 +35,8 @@ struct Service {
 struct Container {
     image: LocalImage,
     working: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ids: Vec<String>,
 }

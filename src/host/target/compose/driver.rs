@@ -80,7 +80,27 @@ impl ComposeDriver<'_> {
             narrator,
         };
         apply.services(model, services).await?;
-        restart::followers(self.engine, model, services, limit, narrator).await
+        let restarted = restart::followers(self.engine, model, services, limit, narrator).await?;
+        self.memory.note_restarted(&self.spec.name, restarted);
+        Ok(())
+    }
+
+    /// Starts again what the failed release took down with it: it ran before.
+    async fn start_again(
+        &self,
+        project: &str,
+        restarted: &BTreeSet<String>,
+        narrator: &Narrator,
+    ) -> Result<(), HostError> {
+        if restarted.is_empty() {
+            return Ok(());
+        }
+        for container in restart::fallen(&self.engine.containers(project).await?, restarted) {
+            narrator.say(&format!("starting {} again, which ran before", container.name));
+            self.engine.restart_container(container).await?;
+            self.memory.note_restarted(&self.spec.name, [container.id.clone()]);
+        }
+        Ok(())
     }
 
     /// Pins once more what somebody else has given another meaning while it was watched: what is proven is what the next
@@ -182,7 +202,10 @@ impl Driver for ComposeDriver<'_> {
         change: &Change,
         narrator: &Narrator,
     ) -> Result<(), HostError> {
-        self.put_into_service(&self.model().await?, services, change.back, narrator).await
+        let restarted = self.memory.forget_restarted(&self.spec.name);
+        let model = self.model().await?;
+        self.put_into_service(&model, services, change.back, narrator).await?;
+        if change.back { self.start_again(&model.name, &restarted, narrator).await } else { Ok(()) }
     }
 
     async fn await_healthy(
@@ -193,7 +216,8 @@ impl Driver for ComposeDriver<'_> {
     ) -> Result<(), HostError> {
         let mut again = 0..AGAIN;
         loop {
-            let containers = Containers::new(self.engine, self.project().await?, services, expected);
+            let (project, restarted) = (self.project().await?, self.memory.restarted(&self.spec.name));
+            let containers = Containers::new(self.engine, project, services, restarted, expected);
             let watch = Watch { subject: containers, health: &self.spec.health, directory: self.directory() };
             let Err(error) = watch.until_healthy().await else { break };
             let model = self.model().await?;

@@ -10,6 +10,8 @@ use super::dependencies::{Needed, Readiness, readiness};
 use super::model::Model;
 use crate::host::engine::client::Engine;
 use crate::host::engine::container::{ContainerFacts, State};
+use crate::host::health::judge::judge;
+use crate::host::health::verdict::Verdict;
 use crate::host::{HostError, Narrator};
 use crate::model::Timestamp;
 
@@ -25,24 +27,37 @@ struct Follower<'a> {
 }
 
 /// Restarts the containers of services that did not move, where one that did and that they follow is younger than they.
-/// So it may be asked again after a crash.
+/// So it may be asked again after a crash. Gives the ids of those that were restarted.
 pub(super) async fn followers(
     engine: &Engine,
     model: &Model,
     moved: &[String],
     limit: Duration,
     narrator: &Narrator,
-) -> Result<(), HostError> {
+) -> Result<Vec<String>, HostError> {
     let containers = engine.containers(&model.name).await?;
+    let mut restarted = Vec::new();
     for Follower { container, needed } in outlived(model, &containers, moved) {
         if is_ready(engine, &model.name, &needed, limit).await? {
             narrator.say(&format!("restarting {}, because {} was replaced", container.name, needed.service));
             engine.restart_container(container).await?;
+            restarted.push(container.id.clone());
         } else {
             narrator.say(&format!("{} is not restarted: {} is not ready", container.name, needed.service));
         }
     }
-    Ok(())
+    Ok(restarted)
+}
+
+/// Of the containers that were `restarted`, those that have failed since.
+pub(super) fn fallen<'a>(
+    containers: &'a [ContainerFacts],
+    restarted: &BTreeSet<String>,
+) -> impl Iterator<Item = &'a ContainerFacts> {
+    containers.iter().filter(move |container| {
+        let is_down = matches!(container.state, State::Exited | State::Dead);
+        restarted.contains(&container.id) && is_down && matches!(judge(container), Verdict::Bad(_))
+    })
 }
 
 fn outlived<'a>(model: &Model, containers: &'a [ContainerFacts], moved: &[String]) -> Vec<Follower<'a>> {
@@ -85,6 +100,7 @@ async fn is_ready(engine: &Engine, project: &str, needed: &Needed, limit: Durati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::engine::container::RestartPolicy;
     use crate::host::engine::container::tests::container;
     use crate::host::target::compose::model::tests::model;
 
@@ -121,5 +137,20 @@ mod tests {
         assert_eq!(names(&[web.clone(), restarted], &["web"]), [""; 0]);
         let stopped = ContainerFacts { state: State::Exited, ..worker };
         assert_eq!(names(&[web, stopped], &["web"]), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_restarted_and_fails_is_found_and_what_was_down_before_is_not() {
+        let at = |state, exit_code, policy| [ContainerFacts { state, exit_code, policy, ..container("worker") }];
+        let restarted = BTreeSet::from([container("worker").id]);
+        for (containers, is_fallen) in [
+            (at(State::Exited, 1, RestartPolicy::No), true),
+            (at(State::Exited, 0, RestartPolicy::No), false),
+            (at(State::Exited, 1, RestartPolicy::Always), false),
+            (at(State::Running, 0, RestartPolicy::No), false),
+        ] {
+            assert_eq!(fallen(&containers, &restarted).count(), usize::from(is_fallen), "{containers:?}");
+            assert_eq!(fallen(&containers, &BTreeSet::new()).count(), 0, "{containers:?}");
+        }
     }
 }

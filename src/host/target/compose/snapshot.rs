@@ -12,7 +12,7 @@ use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::HostError;
 use crate::host::engine::client::Engine;
-use crate::host::engine::container::ContainerFacts;
+use crate::host::engine::container::{ContainerFacts, State};
 use crate::host::engine::images::ImageFacts;
 use crate::host::engine::pins;
 use crate::model::{Digest, LocalImage};
@@ -47,22 +47,28 @@ async fn container(
     let own = || all.iter().filter(|other| other.service == service.name);
     let mut ids: Vec<String> = own().map(|container| container.id.clone()).collect();
     ids.sort();
-    Ok(Container { image, working: own().all(ContainerFacts::works), ids })
+    let (working, ended) = (own().all(ContainerFacts::works), own().all(|container| container.state == State::Exited));
+    Ok(Container { image, working, ended, ids })
 }
 
 /// Whether each container that `snapshot` saw of a service is there, no matter what there is besides, and runs if it did.
+/// One that ran and was stopped is not untouched, although a job that has ended as well looks the same.
 pub(super) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result<bool, HostError> {
     let containers = snapshot.services.iter().map(|service| service.container.as_ref());
     for container in containers {
         let Some(container) = container.filter(|container| !container.ids.is_empty()) else { return Ok(false) };
         for id in &container.ids {
             match engine.container(id).await? {
-                Some(facts) if facts.works() || !container.working => {}
+                Some(facts) if !container.working || is_as_it_was(&facts, container) => {}
                 _ => return Ok(false),
             }
         }
     }
     Ok(true)
+}
+
+fn is_as_it_was(facts: &ContainerFacts, before: &Container) -> bool {
+    facts.works() && (facts.state == State::Exited) == before.ended
 }
 
 fn image_id(facts: &ContainerFacts) -> Result<Digest, HostError> {
@@ -114,4 +120,27 @@ pub(super) async fn observe(
         })
     });
     try_join_all(instances).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::engine::container::tests::container;
+    use crate::model::Digest;
+
+    #[test]
+    fn a_container_that_ran_and_was_stopped_is_not_as_it_was_and_a_job_that_ended_is() {
+        let image = LocalImage { id: Digest::of(b"id"), digest: None };
+        let before = |ended| Container { image: image.clone(), working: true, ended, ids: Vec::new() };
+        let at = |state, exit_code| ContainerFacts { state, exit_code, ..container("web") };
+        for (now, ended, is_same) in [
+            (at(State::Running, 0), false, true),
+            (at(State::Exited, 0), false, false),
+            (at(State::Exited, 0), true, true),
+            (at(State::Exited, 1), true, false),
+            (at(State::Running, 0), true, false),
+        ] {
+            assert_eq!(is_as_it_was(&now, &before(ended)), is_same, "{now:?}, had ended: {ended}");
+        }
+    }
 }

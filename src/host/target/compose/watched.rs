@@ -1,12 +1,13 @@
 //! Looks at the containers of services: whether they work, and whether they were made from what they must be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::restart::fallen;
 use crate::deploy::event::Evidence;
 use crate::deploy::plan::{Expected, Source};
 use crate::host::HostError;
@@ -25,6 +26,8 @@ pub(super) struct Containers<'a> {
     /// The Compose project.
     project: String,
     services: &'a [String],
+    /// The ids of containers that were restarted with one of these.
+    restarted: BTreeSet<String>,
     expected: &'a [Expected],
     provenance: Provenance,
     /// As they were at the last look.
@@ -37,12 +40,19 @@ pub(super) struct Containers<'a> {
 type Provenance = HashMap<(String, String), bool>;
 
 impl<'a> Containers<'a> {
-    /// Those of `services`, to be made from what is `expected`.
-    pub(super) fn new(engine: &'a Engine, project: String, services: &'a [String], expected: &'a [Expected]) -> Self {
+    /// Those of `services`, to be made from what is `expected`, and those that were restarted with them.
+    pub(super) fn new(
+        engine: &'a Engine,
+        project: String,
+        services: &'a [String],
+        restarted: BTreeSet<String>,
+        expected: &'a [Expected],
+    ) -> Self {
         Self {
             engine,
             project,
             services,
+            restarted,
             expected,
             provenance: Provenance::new(),
             seen: Vec::new(),
@@ -51,7 +61,13 @@ impl<'a> Containers<'a> {
     }
 
     /// Looks at each container once.
-    async fn judge(&mut self, containers: &[ContainerFacts]) -> Result<Look, HostError> {
+    async fn judge(&mut self, all: &[ContainerFacts]) -> Result<Look, HostError> {
+        if let Some(fallen) = fallen(all, &self.restarted).next() {
+            let (name, words) = (&fallen.name, fallen.state_words());
+            return Ok(Look::Bad(format!("{name} does not work since it was restarted: {words}")));
+        }
+        let moved = all.iter().filter(|container| self.services.contains(&container.service));
+        let containers = &*moved.cloned().collect::<Vec<_>>();
         if let Some(absent) = self.services.iter().find(|name| !containers.iter().any(|one| one.service == **name)) {
             return Ok(Look::Bad(format!("the service {absent} has no container")));
         }
@@ -108,7 +124,11 @@ impl<'a> Containers<'a> {
 #[async_trait]
 impl Subject for Containers<'_> {
     async fn look(&mut self) -> Result<Look, HostError> {
-        let containers = self.engine.containers_of(&self.project, self.services).await?;
+        let mut containers = self.engine.containers_of(&self.project, self.services).await?;
+        if !self.restarted.is_empty() {
+            let all = self.engine.containers(&self.project).await?;
+            containers.extend(all.into_iter().filter(|one| self.restarted.contains(&one.id)));
+        }
         let look = self.judge(&containers).await;
         self.seen = containers;
         look

@@ -120,7 +120,12 @@ impl Driver for SystemdDriver<'_> {
                     name: unit.to_string(),
                     reference,
                     active: pinned.is_none() && facts.is_up(),
-                    container: container.map(|image| Container { image, working: facts.works(), ids: Vec::new() }),
+                    container: container.map(|image| Container {
+                        image,
+                        working: facts.works(),
+                        ended: false,
+                        ids: Vec::new(),
+                    }),
                     pinned,
                 });
             }
