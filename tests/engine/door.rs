@@ -1,9 +1,11 @@
-//! A door in front of an engine that holds one request.
+//! A door in front of an engine that holds requests, and lets them pass in the order in which they came.
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use crate::program::{PATIENCE, eventually};
 
@@ -20,11 +22,19 @@ struct Shared {
     changed: Condvar,
 }
 
+/// How long a request has the engine for itself that was held. What nobody waits for any more is carried out all the same, and
+/// before what was asked later.
+const HEAD_START: Duration = Duration::from_millis(500);
+
 #[derive(Default)]
 struct State {
     /// What a request must have in it to be held.
     held_back: Option<String>,
     held: bool,
+    /// How many were held.
+    tickets: u64,
+    /// Those that are held, or have not had their time yet.
+    queue: VecDeque<u64>,
 }
 
 impl EngineDoor {
@@ -58,7 +68,8 @@ impl EngineDoor {
 
     /// Lets pass what was held.
     pub fn release(&self) {
-        *self.shared.state.lock().unwrap() = State::default();
+        let mut state = self.shared.state.lock().unwrap();
+        (state.held_back, state.held) = (None, false);
         self.shared.changed.notify_all();
     }
 }
@@ -80,8 +91,14 @@ impl Shared {
         std::thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
             while let Ok(count @ 1..) = client.read(&mut buffer) {
-                shared.wait(&String::from_utf8_lossy(&buffer[..count]));
-                if server.write_all(&buffer[..count]).is_err() {
+                let ticket = shared.wait(&String::from_utf8_lossy(&buffer[..count]));
+                let written = server.write_all(&buffer[..count]);
+                if ticket.is_some() {
+                    std::thread::sleep(HEAD_START);
+                    shared.state.lock().unwrap().queue.pop_front();
+                    shared.changed.notify_all();
+                }
+                if written.is_err() {
                     break;
                 }
             }
@@ -89,13 +106,21 @@ impl Shared {
         });
     }
 
-    /// Waits for as long as such a request is held back.
-    fn wait(&self, request: &str) {
+    /// Waits for as long as such a request is held back, and for those that were held before it; its ticket if it was held.
+    fn wait(&self, request: &str) -> Option<u64> {
         let first = request.lines().next().unwrap_or_default();
         let mut state = self.state.lock().unwrap();
-        while state.held_back.as_ref().is_some_and(|text| first.contains(text.as_str())) {
-            state.held = true;
+        let is_held = |state: &State| state.held_back.as_ref().is_some_and(|text| first.contains(text.as_str()));
+        if !is_held(&state) {
+            return None;
+        }
+        let ticket = state.tickets;
+        state.tickets += 1;
+        state.queue.push_back(ticket);
+        while is_held(&state) || state.queue.front() != Some(&ticket) {
+            state.held = state.held_back.is_some();
             state = self.changed.wait(state).unwrap();
         }
+        Some(ticket)
     }
 }
