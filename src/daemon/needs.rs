@@ -24,6 +24,7 @@ const LITTLE: u64 = 256 * MIB;
 pub(super) fn survey(settings: &Settings) -> Vec<Finding> {
     let (running, daemon) = daemon(settings);
     let mut findings = vec![daemon, state(&settings.host.state_dir)];
+    findings.extend(settings.machine.runs.as_deref().and_then(runs));
     findings.extend(room(&settings.host.state_dir, "the state directory", [TOO_LITTLE, LITTLE]));
     findings.push(socket(&settings.host.socket, running.as_ref()));
     let addresses = [("listen", Some(settings.host.listen)), ("metrics_listen", settings.host.metrics_listen)];
@@ -73,16 +74,22 @@ fn daemon(settings: &Settings) -> (Option<Record>, Finding) {
     (Some(record), finding)
 }
 
+/// That no run of a program can be recorded, where the directory for it is there and that is so.
+fn runs(directory: &Path) -> Option<Finding> {
+    let error = write_into(directory).err()?;
+    let shown = directory.display();
+    let finds_out = error.kind() != ErrorKind::NotFound && !is_somebody_elses(directory, &error);
+    finds_out.then(|| {
+        Finding::error(format!(
+            "{shown} cannot be written: {error}: no deployment starts a program without a record there"
+        ))
+    })
+}
+
 /// Whether something can be written into the state directory: it is tried.
 fn state(directory: &Path) -> Finding {
     let shown = directory.display();
-    let file = directory.join(format!(".check.{}", std::process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).and_then(|mut probe| {
-        let written = probe.write_all(&[0; 64 * 1024]).and_then(|()| probe.sync_all());
-        fs::remove_file(&file)?;
-        written
-    });
-    match written {
+    match write_into(directory) {
         Ok(()) => Finding::ok(format!("the state directory {shown} can be written")),
         Err(error) if error.kind() == ErrorKind::NotFound => can_be_made(directory, "the state directory"),
         Err(error) if is_somebody_elses(directory, &error) => {
@@ -92,6 +99,14 @@ fn state(directory: &Path) -> Finding {
             "the state directory {shown} cannot be written: {error}: give windlass a directory of its own with room, or set `state_dir`"
         )),
     }
+}
+
+fn write_into(directory: &Path) -> io::Result<()> {
+    let file = directory.join(format!(".check.{}", std::process::id()));
+    let mut probe = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;
+    let written = probe.write_all(&[0; 64 * 1024]).and_then(|()| probe.sync_all());
+    fs::remove_file(&file)?;
+    written
 }
 
 fn is_somebody_elses(directory: &Path, error: &io::Error) -> bool {
@@ -265,5 +280,9 @@ mod tests {
         fs::write(directory.path().join("file"), "").unwrap();
         let file = state(&directory.path().join("file"));
         assert_eq!(file.severity, Severity::Error, "{file:?}");
+        let runs = runs(&directory.path().join("file")).unwrap();
+        assert!(runs.severity == Severity::Error && runs.what.contains("/file cannot be written"), "{runs:?}");
+        assert_eq!(super::runs(directory.path()), None);
+        assert_eq!(super::runs(&directory.path().join("not/yet")), None);
     }
 }

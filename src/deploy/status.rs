@@ -146,6 +146,20 @@ impl Status {
         }
     }
 
+    /// The status after all these events, the first of which is [`Event::Queued`]. Nothing after none.
+    ///
+    /// # Errors
+    /// [`IllegalEvent`] for the first that cannot follow.
+    pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Option<Self>, IllegalEvent> {
+        let mut events = events.into_iter();
+        let Some(first) = events.next() else { return Ok(None) };
+        let mut status = Self::begin(first)?;
+        for event in events {
+            status.apply(event)?;
+        }
+        Ok(Some(status))
+    }
+
     /// Takes the next event.
     ///
     /// # Errors
@@ -385,11 +399,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn replay(events: &[Event]) -> Result<Status, IllegalEvent> {
-        let mut status = Status::begin(&events[0])?;
-        for event in &events[1..] {
-            status.apply(event)?;
-        }
-        Ok(status)
+        Ok(Status::replay(events)?.unwrap())
     }
 
     fn finished(outcome: Outcome) -> Event {

@@ -55,7 +55,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (lease, (narrator, _remarks)) = (lease().await, Narrator::new());
         let runs = Runs::new(None);
-        let context = Context { lease: &lease, directory: directory.path(), runs: &runs, narrator: &narrator };
+        let context =
+            Context { lease: &lease, directory: directory.path(), runs: &runs, must: true, narrator: &narrator };
         let says = |word: &str| Some(shell(&format!("echo {word} $WINDLASS_OUTCOME \"$WINDLASS_REASON\" >> said"), 10));
         let lifecycle = Lifecycle { before: None, after: says("after"), on_failure: says("failed") };
         for (outcome, reason) in [

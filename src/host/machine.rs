@@ -217,7 +217,8 @@ impl Host for Machine {
             Step::Pull { image } => self.pull(image, narrator).await,
             Step::Keep { images } => self.keep(lease.project(), images).await,
             Step::Before { change } => {
-                let context = Context { lease, directory: driver.directory(), runs: &self.runs, narrator };
+                let (directory, must) = (driver.directory(), change.back);
+                let context = Context { lease, directory, runs: &self.runs, must, narrator };
                 lifecycle::before(&spec.lifecycle, change, &context).await
             }
             Step::Pin { reference, image } => driver.pin(reference, image).await,
@@ -236,7 +237,7 @@ impl Host for Machine {
     ) -> Result<(), HostError> {
         self.runs.end_leftovers(lease.project(), narrator).await?;
         let driver = self.driver(spec);
-        let context = Context { lease, directory: driver.directory(), runs: &self.runs, narrator };
+        let context = Context { lease, directory: driver.directory(), runs: &self.runs, must: true, narrator };
         lifecycle::conclude(&spec.lifecycle, end, &context).await
     }
 

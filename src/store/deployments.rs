@@ -4,6 +4,7 @@ use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::column::{Json, Name, Time};
+use super::journal::events_of;
 use super::{Store, StoreError};
 use crate::deploy::event::Outcome;
 use crate::deploy::status::{State, Status};
@@ -116,13 +117,13 @@ impl Store {
 /// The deployment of that name, as the connection sees it.
 pub(super) fn find(connection: &Connection, id: &DeploymentId) -> Result<Option<Deployment>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM deployments WHERE id = ?1")?;
-    Ok(statement.query_row([id.as_str()], deployment).optional()?)
+    Ok(statement.query_row([id.as_str()], |row| deployment(connection, row)).optional()?)
 }
 
 /// The deployment with that number, unless it was forgotten.
 pub(super) fn numbered(connection: &Connection, number: i64) -> Result<Option<Deployment>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT * FROM deployments WHERE number = ?1")?;
-    Ok(statement.query_row([number], deployment).optional()?)
+    Ok(statement.query_row([number], |row| deployment(connection, row)).optional()?)
 }
 
 fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Deployment>, StoreError> {
@@ -165,7 +166,7 @@ fn many(
     while readable.len() < limit
         && let Some(row) = rows.next()?
     {
-        match deployment(row) {
+        match deployment(connection, row) {
             Ok(deployment) => readable.push(deployment),
             Err(error) => {
                 let text = |column| row.get(column).unwrap_or_else(|_| "?".to_owned());
@@ -177,14 +178,26 @@ fn many(
     Ok(readable)
 }
 
-fn deployment(row: &Row<'_>) -> rusqlite::Result<Deployment> {
+fn deployment(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Deployment> {
     let Name(id) = row.get("id")?;
     let Name(project) = row.get("project")?;
-    let Json(status) = row.get("status")?;
+    let status = match row.get("status") {
+        Ok(Json(status)) => status,
+        Err(error) => {
+            let Some(status) = replayed(connection, row.get("number")?) else { return Err(error) };
+            tracing::warn!(deployment = %id, %project, %error, "the stored status is invalid: it was rebuilt from the journal");
+            status
+        }
+    };
     let Time(created_at) = row.get("created_at")?;
     let started_at = row.get::<_, Option<Time>>("started_at")?.map(|Time(at)| at);
     let finished_at = row.get::<_, Option<Time>>("finished_at")?.map(|Time(at)| at);
     Ok(Deployment { id, order: row.get("number")?, project, status, created_at, started_at, finished_at })
+}
+
+/// The status that follows from a deployment's journal; nothing where that cannot be read either.
+fn replayed(connection: &Connection, number: i64) -> Option<Status> {
+    Status::replay(&events_of(connection, number).ok()?).ok()?
 }
 
 #[cfg(test)]
@@ -249,16 +262,36 @@ mod tests {
         assert!(desk.store.succeeded(&"site".parse().unwrap(), 9).await.unwrap().is_empty());
     }
 
+    /// Damages the status of a deployment, and what `sql` damages besides.
+    async fn damage(desk: &Desk, order: i64, sql: &'static str) {
+        let damage = move |connection: &Connection| {
+            connection.execute("UPDATE deployments SET status = '{\"state\":' WHERE number = ?1", [order])?;
+            Ok(connection.execute_batch(sql)?)
+        };
+        desk.store.0.writer.write(damage).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_status_is_rebuilt_from_the_journal() {
+        let desk = Desk::new();
+        let mut shop = desk.new_one("shop").await;
+        for event in &good_history()[1..4] {
+            desk.store.append(&mut shop, event.clone()).await.unwrap();
+        }
+        damage(&desk, shop.order, "").await;
+        assert_eq!(desk.store.unfinished().await.unwrap(), std::slice::from_ref(&shop));
+        assert_eq!(desk.store.deployment(&shop.id).await.unwrap(), Some(shop.clone()));
+        let cancelled = Event::Finished { outcome: Outcome::Cancelled, reason: None };
+        desk.store.append(&mut shop, cancelled).await.unwrap();
+        assert!(desk.store.unfinished().await.unwrap().is_empty());
+    }
+
     #[tokio::test]
     async fn one_that_cannot_be_read_hides_no_other() {
         let desk = Desk::new();
         let damaged = desk.new_one("shop").await;
         let whole = desk.new_one("site").await;
-        let order = damaged.order;
-        let damage = move |connection: &Connection| {
-            Ok(connection.execute("UPDATE deployments SET status = '{\"state\":' WHERE number = ?1", [order])?)
-        };
-        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
+        damage(&desk, damaged.order, "UPDATE journal SET event = '{' WHERE deployment = 1").await;
         assert_eq!(desk.store.unfinished().await.unwrap(), std::slice::from_ref(&whole));
         assert_eq!(desk.store.deployments(&Filter::default()).await.unwrap(), [whole]);
         let error = desk.store.deployment(&damaged.id).await.unwrap_err();
@@ -270,12 +303,9 @@ mod tests {
         let desk = Desk::new();
         let whole = desk.new_one("shop").await;
         let damaged = desk.new_one("shop").await;
-        let damage = move |connection: &Connection| {
-            connection.execute("UPDATE deployments SET status = '' WHERE number = ?1", [damaged.order])?;
-            Ok(connection
-                .execute("INSERT INTO deployments VALUES (9, 'x', 'No Project', 'queued', '', 0, 0, 0)", [])?)
-        };
-        desk.store.0.writer.write(damage).await.unwrap();
+        let sql = "UPDATE journal SET event = '{' WHERE deployment = 2;
+            INSERT INTO deployments VALUES (9, 'x', 'No Project', 'queued', '', 0, 0, 0)";
+        damage(&desk, damaged.order, sql).await;
         assert_eq!(desk.store.newest(&whole.project).await.unwrap(), Some(whole.clone()));
         assert_eq!(desk.store.counts().await.unwrap(), [(whole.project, "queued".to_owned(), 2)]);
     }

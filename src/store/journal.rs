@@ -83,6 +83,14 @@ pub(super) fn newest(connection: &Connection) -> Result<i64, StoreError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
+/// All that the deployment with that number said.
+pub(super) fn events_of(connection: &Connection, number: i64) -> Result<Vec<Event>, StoreError> {
+    const SQL: &str = "SELECT * FROM journal WHERE deployment = ?1 ORDER BY number";
+    let mut statement = connection.prepare_cached(SQL)?;
+    let events = statement.query_map([number], |row| entry(row).map(|entry| entry.event))?;
+    Ok(events.collect::<Result<_, _>>()?)
+}
+
 fn update(connection: &Connection, deployment: &Deployment) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE deployments SET state = ?2, status = ?3, started_at = ?4, finished_at = ?5 WHERE number = ?1";

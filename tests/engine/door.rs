@@ -1,15 +1,13 @@
-//! A door in front of an engine that holds requests, and lets them pass in the order in which they came.
+//! A door in front of an engine that holds one request, and lets all others pass.
 
-use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use crate::program::{PATIENCE, eventually};
 
-/// Lets everything pass but what speaks of a certain thing.
+/// Lets everything pass but one request that speaks of a certain thing.
 pub struct EngineDoor {
     /// `tcp://…`, to be used in place of the engine's own address.
     pub address: String,
@@ -22,19 +20,12 @@ struct Shared {
     changed: Condvar,
 }
 
-/// How long a request has the engine for itself that was held. What nobody waits for any more is carried out all the same, and
-/// before what was asked later.
-const HEAD_START: Duration = Duration::from_millis(500);
-
 #[derive(Default)]
 struct State {
     /// What a request must have in it to be held.
-    held_back: Option<String>,
+    wanted: Option<String>,
+    /// Whether one is held.
     held: bool,
-    /// How many were held.
-    tickets: u64,
-    /// Those that are held, or have not had their time yet.
-    queue: VecDeque<u64>,
 }
 
 impl EngineDoor {
@@ -56,9 +47,10 @@ impl EngineDoor {
         Self { address, shared }
     }
 
-    /// From now on, a request that has `text` in its first line waits.
+    /// The next request that has `text` in its first line waits. The engine carries it out when it passes, even where
+    /// nobody waits for the answer any more.
     pub fn hold(&self, text: &str) {
-        self.shared.state.lock().unwrap().held_back = Some(text.to_owned());
+        self.shared.state.lock().unwrap().wanted = Some(text.to_owned());
     }
 
     /// Waits until a request is held.
@@ -69,7 +61,7 @@ impl EngineDoor {
     /// Lets pass what was held.
     pub fn release(&self) {
         let mut state = self.shared.state.lock().unwrap();
-        (state.held_back, state.held) = (None, false);
+        (state.wanted, state.held) = (None, false);
         self.shared.changed.notify_all();
     }
 }
@@ -91,14 +83,8 @@ impl Shared {
         std::thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
             while let Ok(count @ 1..) = client.read(&mut buffer) {
-                let ticket = shared.wait(&String::from_utf8_lossy(&buffer[..count]));
-                let written = server.write_all(&buffer[..count]);
-                if ticket.is_some() {
-                    std::thread::sleep(HEAD_START);
-                    shared.state.lock().unwrap().queue.pop_front();
-                    shared.changed.notify_all();
-                }
-                if written.is_err() {
+                shared.wait(&String::from_utf8_lossy(&buffer[..count]));
+                if server.write_all(&buffer[..count]).is_err() {
                     break;
                 }
             }
@@ -106,21 +92,16 @@ impl Shared {
         });
     }
 
-    /// Waits for as long as such a request is held back, and for those that were held before it; its ticket if it was held.
-    fn wait(&self, request: &str) -> Option<u64> {
+    /// Waits if this is the request to be held.
+    fn wait(&self, request: &str) {
         let first = request.lines().next().unwrap_or_default();
         let mut state = self.state.lock().unwrap();
-        let is_held = |state: &State| state.held_back.as_ref().is_some_and(|text| first.contains(text.as_str()));
-        if !is_held(&state) {
-            return None;
+        if state.wanted.take_if(|text| first.contains(text.as_str())).is_none() {
+            return;
         }
-        let ticket = state.tickets;
-        state.tickets += 1;
-        state.queue.push_back(ticket);
-        while is_held(&state) || state.queue.front() != Some(&ticket) {
-            state.held = state.held_back.is_some();
+        state.held = true;
+        while state.held {
             state = self.changed.wait(state).unwrap();
         }
-        Some(ticket)
     }
 }

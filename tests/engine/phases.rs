@@ -142,6 +142,18 @@ fn runs_out_of_time_in(phase: Phase, service: &str) {
 }
 
 #[test]
+fn what_an_interrupted_pin_asked_the_engine_for_may_be_carried_out_late() {
+    let stage = Stage::set("", "");
+    let id = stage.hold_in(Phase::Pin);
+    assert_eq!(stage.site.command(&["cancel", &id]).code, 0);
+    // The way back has pinned v1 by then, and is about to apply it.
+    stage.until_begun(id.clone(), "apply");
+    stage.release();
+    stage.ends(&id, "cancelled");
+    stage.site.deploy("app:v2").succeeded();
+}
+
+#[test]
 fn a_deployment_that_is_cancelled_in_apply_leaves_the_old_release_running() {
     is_cancelled_in(Phase::Apply);
 }

@@ -22,6 +22,8 @@ pub(in crate::host) struct Context<'a> {
     pub(in crate::host) lease: &'a Lease,
     pub(in crate::host) directory: &'a Path,
     pub(in crate::host) runs: &'a Runs,
+    /// Whether it must be run even where no record of it can be written.
+    pub(in crate::host) must: bool,
     pub(in crate::host) narrator: &'a Narrator,
 }
 
@@ -69,7 +71,7 @@ pub(in crate::host) async fn run(
         deadline: command.deadline,
         keep: KEPT,
         on_line: Some(&say),
-        record: context.runs.begin(context.lease.project()),
+        record: context.runs.begin(context.lease.project(), context.must)?,
     };
     let failed = |reason: String| HostError::refused(format!("{program} failed"), reason);
     let output = run.output().await.map_err(|error| match error {
@@ -169,7 +171,8 @@ pub(in crate::host) mod tests {
     async fn ran(command: &CommandLine, told: &Told) -> (Result<(), String>, Vec<String>) {
         let (narrator, mut remarks) = Narrator::new();
         let (lease, runs) = (lease().await, Runs::new(None));
-        let context = Context { lease: &lease, directory: Path::new("/"), runs: &runs, narrator: &narrator };
+        let context =
+            Context { lease: &lease, directory: Path::new("/"), runs: &runs, must: false, narrator: &narrator };
         let result = run(command, told, &context).await.map_err(|error| error.to_string());
         drop(narrator);
         let mut lines = Vec::new();

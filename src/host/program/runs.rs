@@ -41,21 +41,23 @@ impl Runs {
         Self(directory)
     }
 
-    /// Records that a run for `project` is about to begin. Without a record, which a full disk may refuse, the run is
-    /// still better than none: the record matters only if windlass is killed before the run ends.
-    pub(in crate::host) fn begin(&self, project: &ProjectName) -> Option<Record> {
-        let directory = self.0.as_deref()?;
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).ok()?;
-        let id = format!("{:032x}", u128::from_le_bytes(random));
-        let file = directory.join(format!("{}{id}", prefix(project)));
-        // What is not on disk yet is lost with a power cut, and so are the processes.
-        let written = fs::create_dir_all(directory).and_then(|()| fs::File::create(&file));
-        if let Err(error) = written {
-            tracing::warn!(%project, file = %file.display(), %error, "failed to record a run");
-            return None;
+    /// Records that a run for `project` is about to begin. Nothing where nothing is recorded, or where the record could not
+    /// be written and the run `must` take place all the same: the way back is better without a record than not at all.
+    ///
+    /// # Errors
+    /// A passing one when the record cannot be written and the run can wait: a windlass that is killed would not find what
+    /// it had started.
+    pub(in crate::host) fn begin(&self, project: &ProjectName, must: bool) -> Result<Option<Record>, HostError> {
+        let Some(directory) = self.0.as_deref() else { return Ok(None) };
+        match Record::write(directory, project) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) => {
+                let directory = directory.display();
+                tracing::warn!(%project, %directory, %error, "failed to record a run");
+                let what = format!("failed to record a run in {directory}");
+                if must { Ok(None) } else { Err(HostError::passing(what, error.to_string())) }
+            }
         }
-        Some(Record { id, file })
     }
 
     /// Ends what is left of the recorded runs of `project`. To be called before anything of the project is changed, and
@@ -112,6 +114,17 @@ fn prefix(project: &ProjectName) -> String {
 }
 
 impl Record {
+    fn write(directory: &Path, project: &ProjectName) -> io::Result<Self> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+        let id = format!("{:032x}", u128::from_le_bytes(random));
+        let file = directory.join(format!("{}{id}", prefix(project)));
+        fs::create_dir_all(directory)?;
+        // What is not on disk yet is lost with a power cut, and so are the processes.
+        fs::File::create(&file)?;
+        Ok(Self { id, file })
+    }
+
     /// Notes which process group the run is, once it has begun.
     pub(in crate::host) fn is_run_by(&self, group: u32) {
         let Some(Membership { session, .. }) = Membership::of(Path::new("/proc/self")) else { return };
@@ -213,7 +226,7 @@ mod tests {
     async fn what_an_interrupted_run_started_is_ended_wherever_it_went() {
         let directory = tempfile::tempdir().unwrap();
         let (runs, project) = (Runs::new(Some(directory.path().join("runs"))), "shop".parse().unwrap());
-        let record = runs.begin(&project).unwrap();
+        let record = runs.begin(&project, false).unwrap().unwrap();
         let left = Record { id: record.id.clone(), file: record.file.clone() };
         // In a session of its own, which no signal to the run's group reaches.
         let script = shell("setsid sh -c 'touch begun; while :; do sleep 1; done' & wait");
@@ -234,7 +247,7 @@ mod tests {
     async fn what_an_interrupted_run_started_with_a_clean_environment_is_ended_as_well() {
         let directory = tempfile::tempdir().unwrap();
         let (runs, project) = (Runs::new(Some(directory.path().join("runs"))), "shop".parse().unwrap());
-        let record = runs.begin(&project).unwrap();
+        let record = runs.begin(&project, false).unwrap().unwrap();
         let left = Record { id: record.id.clone(), file: record.file.clone() };
         let script = shell("env -i PATH=\"$PATH\" sh -c 'touch begun; while :; do sleep 1; done' & wait");
         // Killed, as a windlass is that has no time to end what it runs.
@@ -251,11 +264,22 @@ mod tests {
         assert!(left.processes().is_empty());
     }
 
+    #[test]
+    fn a_run_that_can_wait_does_not_begin_without_a_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("runs");
+        fs::write(&file, "").unwrap();
+        let (runs, project) = (Runs::new(Some(file.clone())), "shop".parse().unwrap());
+        let error = runs.begin(&project, false).unwrap_err();
+        assert!(error.is_passing() && error.to_string().contains(&file.display().to_string()), "{error}");
+        assert!(runs.begin(&project, true).unwrap().is_none());
+    }
+
     #[tokio::test]
     async fn what_a_run_leaves_behind_on_purpose_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let (runs, project) = (Runs::new(Some(directory.path().join("runs"))), "shop".parse().unwrap());
-        let record = runs.begin(&project).unwrap();
+        let record = runs.begin(&project, false).unwrap().unwrap();
         let left = Record { id: record.id.clone(), file: record.file.clone() };
         let script = shell("setsid sh -c 'touch begun; sleep 60' >/dev/null 2>&1 & while [ ! -e begun ]; do :; done");
         run(&script, directory.path(), Some(record)).output().await.unwrap();

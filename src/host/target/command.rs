@@ -35,8 +35,8 @@ impl CommandDriver<'_> {
         program.rsplit('/').next().unwrap_or(program).to_owned()
     }
 
-    fn context<'a>(&'a self, lease: &'a Lease, narrator: &'a Narrator) -> Context<'a> {
-        Context { lease, directory: self.directory(), runs: self.runs, narrator }
+    fn context<'a>(&'a self, lease: &'a Lease, back: bool, narrator: &'a Narrator) -> Context<'a> {
+        Context { lease, directory: self.directory(), runs: self.runs, must: back, narrator }
     }
 
     fn references(&self, repositories: &[Repository]) -> Vec<ImageReference> {
@@ -85,7 +85,7 @@ impl Driver for CommandDriver<'_> {
         narrator: &Narrator,
     ) -> Result<(), HostError> {
         let back = self.commands.rollback.as_ref().filter(|_| change.back);
-        run(back.unwrap_or(&self.commands.run), &told(lease, change), &self.context(lease, narrator)).await
+        run(back.unwrap_or(&self.commands.run), &told(lease, change), &self.context(lease, change.back, narrator)).await
     }
 
     async fn await_healthy(
@@ -115,7 +115,7 @@ impl Driver for CommandDriver<'_> {
         match &self.commands.rollback {
             Some(rollback) => {
                 let nothing = Change { back: true, ..Change::default() };
-                run(rollback, &told(lease, &nothing), &self.context(lease, narrator)).await
+                run(rollback, &told(lease, &nothing), &self.context(lease, true, narrator)).await
             }
             None => {
                 narrator.say("nothing is known that was in service before, and there is no `rollback` to run");

@@ -93,7 +93,8 @@ impl Apply<'_> {
         if !self.sees_what_they_need(model, services).await? {
             options.push("--no-deps");
         }
-        self.compose.up(&options, services, self.limit, self.runs.begin(self.project), self.narrator).await
+        let record = self.runs.begin(self.project, self.back)?;
+        self.compose.up(&options, services, self.limit, record, self.narrator).await
     }
 
     /// Whether Compose is called without `--no-deps`, by which some versions note another configuration than that of the

@@ -27,7 +27,7 @@ use crate::host::{HostError, Narrator};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
-/// How often a release is put into service again that somebody else began to replace while it was watched.
+/// How often a release is put into service again that was disturbed while it was watched.
 const AGAIN: u32 = 2;
 
 /// One compose project.
@@ -103,22 +103,25 @@ impl ComposeDriver<'_> {
         Ok(())
     }
 
-    /// Pins once more what somebody else has given another meaning while it was watched: what is proven is what the next
-    /// `docker compose up`, or a reboot, starts.
-    async fn pin_again(&self, expected: &[Expected], narrator: &Narrator) -> Result<(), HostError> {
+    /// Pins once more what has got another meaning while it was watched, and says whether there was any: somebody else
+    /// moved the name, or the engine carried out late what an interrupted step had asked for. What is proven is what the
+    /// next `docker compose up`, or a reboot, starts.
+    async fn pin_again(&self, expected: &[Expected], narrator: &Narrator) -> Result<bool, HostError> {
         let references = |model: &Model| candidates(model, self.compose);
         let references = match self.memory.recall(&self.spec.name, self.compose, references) {
             Some(references) => references,
             None => references(&self.model().await?),
         };
+        let mut moved = false;
         for Expected { service, image } in expected {
             let Some((_, reference)) = references.iter().find(|(name, _)| name == service) else { continue };
             if !pins::holds(self.engine, reference, image).await? {
                 narrator.say(&format!("{reference} means something else now: pinning it to {image} again"));
                 pins::pin(self.engine, reference, image).await?;
+                moved = true;
             }
         }
-        Ok(())
+        Ok(moved)
     }
 
     /// That the project runs under another name of the Compose project than it would be deployed under.
@@ -221,13 +224,15 @@ impl Driver for ComposeDriver<'_> {
             let watch = Watch { subject: containers, health: &self.spec.health, directory: self.directory() };
             let Err(error) = watch.until_healthy().await else { break };
             let model = self.model().await?;
-            if !leftovers::are_there(self.engine, &model, services).await? || again.next().is_none() {
+            let is_replaced = leftovers::are_there(self.engine, &model, services).await?;
+            let is_disturbed = self.pin_again(expected, narrator).await? || is_replaced;
+            if !is_disturbed || again.next().is_none() {
                 return Err(error);
             }
-            narrator.say(&format!("{error}: another program began to replace it; applying the release again"));
+            narrator.say(&format!("{error}: it was disturbed from outside; applying the release again"));
             self.put_into_service(&model, services, false, narrator).await?;
         }
-        self.pin_again(expected, narrator).await
+        self.pin_again(expected, narrator).await.map(drop)
     }
 
     async fn remove(
