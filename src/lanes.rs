@@ -20,7 +20,7 @@ mod claim;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use claim::{Claim, Claims, Seat};
+use claim::Claims;
 use tokio::sync::oneshot;
 
 use crate::model::{DeploymentId, ProjectName, Repository};
@@ -37,7 +37,7 @@ struct State {
     longest_queue: usize,
     next_ticket: u64,
     lanes: HashMap<ProjectName, Lane>,
-    claims: Claims,
+    claims: Claims<Grant>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +100,24 @@ pub struct Lease {
     claim: Option<Claim>,
     /// Nothing while it waits for a claim.
     seat: Option<Seat>,
+}
+
+/// Places that nobody else may change until this is dropped.
+#[derive(Debug)]
+struct Claim {
+    lanes: Lanes,
+    places: BTreeSet<String>,
+}
+
+/// One of those that may be carried out at once. Given back when dropped.
+#[derive(Debug)]
+struct Seat(Lanes);
+
+/// A claim, and the seat with which to go on.
+#[derive(Debug)]
+struct Grant {
+    claim: Claim,
+    seat: Seat,
 }
 
 impl Lanes {
@@ -169,7 +187,9 @@ impl Lanes {
             if let Some(claimant) = state.claims.next() {
                 state.free -= 1;
                 drop(state);
-                claimant.grant(self);
+                let claim = Claim { lanes: self.clone(), places: claimant.places };
+                // Takes the lock when the claimant is gone.
+                drop(claimant.turn.send(Grant { claim, seat: Seat(self.clone()) }));
                 state = self.lock();
                 continue;
             }
@@ -283,6 +303,30 @@ impl Lease {
     pub fn deployment(&self) -> &DeploymentId {
         &self.deployment
     }
+
+    /// Whether places were claimed with it.
+    #[must_use]
+    pub const fn is_claimed(&self) -> bool {
+        self.claim.is_some()
+    }
+
+    /// Who is changing one of `places` just now.
+    #[must_use]
+    pub fn holder(&self, places: &BTreeSet<String>) -> Option<ProjectName> {
+        self.lanes.lock().claims.holder(places).cloned()
+    }
+
+    /// Waits until nobody else changes one of `places`, and holds them until another claim is made or the lease ends.
+    pub async fn claim(&mut self, places: BTreeSet<String>) {
+        self.claim = None;
+        let granted = self.lanes.lock().claims.enter(self.project.clone(), places);
+        // With the seat given back, whoever may go on does: this one at once, when nobody is in its way.
+        self.seat = None;
+        if let Ok(Grant { claim, seat }) = granted.await {
+            self.claim = Some(claim);
+            self.seat = Some(seat);
+        }
+    }
 }
 
 impl Drop for Lease {
@@ -294,6 +338,20 @@ impl Drop for Lease {
         state.tidy(&self.project);
         drop(state);
         self.lanes.advance();
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.lanes.lock().claims.release(&self.places);
+        self.lanes.advance();
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.lock().free += 1;
+        self.0.advance();
     }
 }
 

@@ -8,8 +8,10 @@ pub mod format;
 mod accept;
 mod feed;
 mod journal;
+mod rows;
 
 mod deployments;
+mod extent;
 mod freezes;
 mod images;
 
@@ -33,9 +35,10 @@ use tokio::sync::watch;
 pub use accept::Acceptance;
 pub use deployments::{Deployment, Filter};
 pub use error::StoreError;
+pub use extent::Extent;
 pub use feed::{Feed, Told, What};
 pub use journal::Entry;
-pub use retention::{Extent, Retention, WAY_BACK};
+pub use retention::{Retention, WAY_BACK};
 
 use crate::model::Clock;
 

@@ -8,52 +8,47 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::oneshot;
 
-use super::{Lanes, Lease};
 use crate::model::ProjectName;
 
-/// What is held and waited for, over all projects.
-#[derive(Debug, Default)]
-pub(super) struct Claims {
+/// What is held and waited for, over all projects. The one whose turn comes is sent a `G`.
+#[derive(Debug)]
+pub(super) struct Claims<G> {
     held: BTreeMap<String, ProjectName>,
     next_ticket: u64,
-    waiting: BTreeMap<u64, Claimant>,
+    waiting: BTreeMap<u64, Claimant<G>>,
 }
 
+/// A deployment that waits.
 #[derive(Debug)]
-pub(super) struct Claimant {
+pub(super) struct Claimant<G> {
     project: ProjectName,
-    places: BTreeSet<String>,
-    turn: oneshot::Sender<Grant>,
+    pub(super) places: BTreeSet<String>,
+    pub(super) turn: oneshot::Sender<G>,
 }
 
-/// A claim, and the seat with which to go on.
-#[derive(Debug)]
-struct Grant {
-    claim: Claim,
-    seat: Seat,
+impl<G> Default for Claims<G> {
+    fn default() -> Self {
+        Self { held: BTreeMap::new(), next_ticket: 0, waiting: BTreeMap::new() }
+    }
 }
 
-/// Places that nobody else may change until this is dropped.
-#[derive(Debug)]
-pub(super) struct Claim {
-    lanes: Lanes,
-    places: BTreeSet<String>,
-}
-
-/// One of those that may be carried out at once. Given back when dropped.
-#[derive(Debug)]
-pub(super) struct Seat(pub(super) Lanes);
-
-impl Claims {
-    fn enter(&mut self, project: ProjectName, places: BTreeSet<String>) -> oneshot::Receiver<Grant> {
+impl<G> Claims<G> {
+    /// Lets a deployment wait for all these places.
+    pub(super) fn enter(&mut self, project: ProjectName, places: BTreeSet<String>) -> oneshot::Receiver<G> {
         let (turn, granted) = oneshot::channel();
         self.waiting.insert(self.next_ticket, Claimant { project, places, turn });
         self.next_ticket += 1;
         granted
     }
 
-    /// Takes out the first that may go on: nobody holds one of its places, and nobody who came before waits for one.
-    pub(super) fn next(&mut self) -> Option<Claimant> {
+    /// Who holds one of these places.
+    pub(super) fn holder(&self, places: &BTreeSet<String>) -> Option<&ProjectName> {
+        places.iter().find_map(|place| self.held.get(place))
+    }
+
+    /// Takes out the first that may go on, and holds its places: nobody holds one of them, and nobody who came before waits
+    /// for one.
+    pub(super) fn next(&mut self) -> Option<Claimant<G>> {
         // Of one that is gone only its end of the channel is left.
         self.waiting.retain(|_, claimant| !claimant.turn.is_closed());
         let mut taken: BTreeSet<&String> = self.held.keys().collect();
@@ -70,69 +65,22 @@ impl Claims {
         self.held.extend(held);
         Some(claimant)
     }
-}
 
-impl Claimant {
-    /// Lets it go on. Takes the lock of the lanes when it is gone.
-    pub(super) fn grant(self, lanes: &Lanes) {
-        let claim = Claim { lanes: lanes.clone(), places: self.places };
-        drop(self.turn.send(Grant { claim, seat: Seat(lanes.clone()) }));
-    }
-}
-
-impl Lease {
-    /// Whether places were claimed with it.
-    #[must_use]
-    pub const fn is_claimed(&self) -> bool {
-        self.claim.is_some()
-    }
-
-    /// Who is changing one of `places` just now.
-    #[must_use]
-    pub fn holder(&self, places: &BTreeSet<String>) -> Option<ProjectName> {
-        let state = self.lanes.lock();
-        places.iter().find_map(|place| state.claims.held.get(place)).cloned()
-    }
-
-    /// Waits until nobody else changes one of `places`, and holds them until another claim is made or the lease ends.
-    pub async fn claim(&mut self, places: BTreeSet<String>) {
-        self.claim = None;
-        let granted = self.lanes.lock().claims.enter(self.project.clone(), places);
-        // With the seat given back, whoever may go on does: this one at once, when nobody is in its way.
-        self.seat = None;
-        if let Ok(Grant { claim, seat }) = granted.await {
-            self.claim = Some(claim);
-            self.seat = Some(seat);
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let mut state = self.lanes.lock();
-        for place in &self.places {
-            state.claims.held.remove(place);
-        }
-        drop(state);
-        self.lanes.advance();
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.lock().free += 1;
-        self.0.advance();
+    /// Gives places back.
+    pub(super) fn release(&mut self, places: &BTreeSet<String>) {
+        self.held.retain(|place, _| !places.contains(place));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use super::super::Lanes;
     use super::super::tests::{enter, lease};
-    use super::*;
 
     fn places(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()

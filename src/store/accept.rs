@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::deployments::{Deployment, numbered};
 use super::freezes::frozen;
-use super::{Store, StoreError, format, journal};
+use super::{Store, StoreError, format, rows};
 use crate::deploy::event::Event;
 use crate::deploy::gate::{self, Closed, Facts, Gate, Passage};
 use crate::deploy::request::{DeployRequest, Repetition};
@@ -131,7 +131,7 @@ fn accept(connection: &Connection, clock: &Clock, request: DeployRequest) -> Res
     let deployment = create(connection, now, &request)?;
     if let Some(freeze) = facts.freeze {
         let text = format!("the project is {freeze}; an operator's rollback passes the freeze");
-        journal::insert(connection, deployment.order, now, &format::event(&Event::Noted { text })?)?;
+        rows::insert(connection, deployment.order, now, &format::event(&Event::Noted { text })?)?;
     }
     if let Some(key) = &key {
         remember(connection, &deployment, key)?;
@@ -261,7 +261,7 @@ fn create(connection: &Connection, now: Timestamp, request: &DeployRequest) -> R
         format::status(&status)?,
         now.as_millis(),
     ])?;
-    journal::insert(connection, order, now, &format::event(&event)?)?;
+    rows::insert(connection, order, now, &format::event(&event)?)?;
     let project = request.project.clone();
     Ok(Deployment { id, order, project, status, created_at: now, started_at: None, finished_at: None })
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, journal, schema};
+use super::error::StoreError;
+use super::{rows, schema};
 
 const FILE: &str = "windlass.db";
 
@@ -46,7 +47,7 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, StoreError> {
         let mut writing = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE, -1024)?;
         write_ahead(&writing)?;
         schema::migrate(&mut writing)?;
-        let newest = journal::newest(&writing)?;
+        let newest = rows::newest(&writing)?;
         let reading = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY, -1024)?;
         Ok(Opened { writing, reading, newest, lock })
     };

@@ -4,7 +4,7 @@ use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::column::{Json, Name, Time};
-use super::journal::events_of;
+use super::rows::events_of;
 use super::{Store, StoreError};
 use crate::deploy::event::Outcome;
 use crate::deploy::status::{State, Status};

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use tokio::sync::watch;
 
 use super::column::{Json, Name, Time};
-use super::{Store, StoreError, format, journal};
+use super::{Store, StoreError, format, rows};
 use crate::deploy::event::Event;
 use crate::deploy::incident::{HostEvent, ProjectEvent};
 use crate::model::{DeploymentId, ProjectName, Timestamp};
@@ -65,7 +65,7 @@ impl Store {
             let name = name.clone();
             move |connection: &Connection| {
                 const NEW: &str = "INSERT OR IGNORE INTO feeds (name, after) VALUES (?, ?)";
-                connection.prepare_cached(NEW)?.execute(params![name, journal::newest(connection)?])?;
+                connection.prepare_cached(NEW)?.execute(params![name, rows::newest(connection)?])?;
                 let mut statement = connection.prepare_cached("SELECT after FROM feeds WHERE name = ?")?;
                 Ok(statement.query_row([&name], |row| row.get(0))?)
             }
@@ -80,7 +80,7 @@ impl Store {
     /// When it cannot be written.
     pub async fn tell_of_project(&self, project: &ProjectName, event: &ProjectEvent) -> Result<(), StoreError> {
         let (project, text, clock) = (project.clone(), format::project_event(event)?, self.0.clock.clone());
-        let write = move |connection: &Connection| insert(connection, Some(&project), clock.now(), &text);
+        let write = move |connection: &Connection| rows::insert_about(connection, Some(&project), clock.now(), &text);
         self.0.writer.write(write).await
     }
 
@@ -90,7 +90,10 @@ impl Store {
     /// When it cannot be written.
     pub async fn tell_of_host(&self, event: &HostEvent) -> Result<(), StoreError> {
         let (text, clock) = (format::host_event(event)?, self.0.clock.clone());
-        self.0.writer.write(move |connection: &Connection| insert(connection, None, clock.now(), &text)).await
+        self.0
+            .writer
+            .write(move |connection: &Connection| rows::insert_about(connection, None, clock.now(), &text))
+            .await
     }
 
     async fn told(&self, after: i64, limit: usize) -> Result<Vec<Told>, StoreError> {
@@ -142,29 +145,6 @@ impl Feed {
         };
         self.store.0.writer.write(write).await
     }
-}
-
-/// Adds a row about a project, or about the host where none is named.
-pub(super) fn insert(
-    connection: &Connection,
-    project: Option<&ProjectName>,
-    at: Timestamp,
-    event: &str,
-) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO journal (project, at, event) VALUES (?, ?, ?)";
-    let project = project.map(ProjectName::as_str);
-    connection.prepare_cached(SQL)?.execute(params![project, at.as_millis(), event])?;
-    Ok(())
-}
-
-/// Deletes at most `limit` rows that are about no deployment and older than `oldest`, but never the newest row of all:
-/// its number must not be given again, or a reader would miss the one that gets it. How many were deleted.
-pub(super) fn forget(connection: &Connection, oldest: Timestamp, limit: usize) -> Result<usize, StoreError> {
-    const SQL: &str = "DELETE FROM journal WHERE number IN (
-            SELECT number FROM journal WHERE deployment IS NULL AND at < ? ORDER BY at LIMIT ?
-        ) AND number < (SELECT max(number) FROM journal)";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(connection.prepare_cached(SQL)?.execute(params![oldest.as_millis(), limit])?)
 }
 
 fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
@@ -298,10 +278,10 @@ mod tests {
         }
         desk.time.fetch_add(91 * DAY, std::sync::atomic::Ordering::SeqCst);
         let now = desk.store.0.clock.now();
-        let forget_all = move |connection: &Connection| forget(connection, now, 100);
+        let forget_all = move |connection: &Connection| rows::forget(connection, now, 100);
         assert_eq!(desk.store.0.writer.write(forget_all).await.unwrap(), 2);
         desk.store.tell_of_host(&started()).await.unwrap();
-        let again = move |connection: &Connection| forget(connection, now, 100);
+        let again = move |connection: &Connection| rows::forget(connection, now, 100);
         assert_eq!(desk.store.0.writer.write(again).await.unwrap(), 1);
     }
 }

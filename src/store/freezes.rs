@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::Time;
-use super::{Store, StoreError, feed, format};
+use super::{Store, StoreError, format, rows};
 use crate::deploy::gate::Freeze;
 use crate::deploy::incident::ProjectEvent;
 use crate::model::{ProjectName, Timestamp};
@@ -21,7 +21,7 @@ impl Store {
             let Freeze { reason, by, since, until } = freeze;
             let until = until.map(Timestamp::as_millis);
             connection.prepare_cached(SQL)?.execute(params![project.as_str(), reason, by, since.as_millis(), until])?;
-            feed::insert(connection, Some(&project), clock.now(), &event)
+            rows::insert_about(connection, Some(&project), clock.now(), &event)
         };
         self.0.writer.write(write).await
     }
@@ -37,7 +37,7 @@ impl Store {
             let was = frozen(connection, &project, clock.now())?.is_some();
             connection.prepare_cached("DELETE FROM freezes WHERE project = ?")?.execute([project.as_str()])?;
             if was {
-                feed::insert(connection, Some(&project), clock.now(), &event)?;
+                rows::insert_about(connection, Some(&project), clock.now(), &event)?;
             }
             Ok(was)
         };

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::column::{Json, Time};
 use super::deployments::{Deployment, find};
-use super::{Store, StoreError, format};
+use super::{Store, StoreError, format, rows};
 use crate::deploy::event::Event;
 use crate::model::{DeploymentId, Timestamp};
 
@@ -41,7 +41,7 @@ impl Store {
                 Event::Finished { .. } => deployment.finished_at = Some(at),
                 _ => {}
             }
-            let seq = insert(connection, deployment.order, at, &text)?;
+            let seq = rows::insert(connection, deployment.order, at, &text)?;
             if deployment != before {
                 update(connection, &deployment)?;
             }
@@ -69,26 +69,6 @@ impl Store {
         };
         self.0.reader.read(read).await
     }
-}
-
-/// Adds a row, and gives its number.
-pub(super) fn insert(connection: &Connection, order: i64, at: Timestamp, event: &str) -> Result<i64, StoreError> {
-    const SQL: &str = "INSERT INTO journal (deployment, at, event) VALUES (?, ?, ?)";
-    Ok(connection.prepare_cached(SQL)?.insert(params![order, at.as_millis(), event])?)
-}
-
-/// The number of the newest row; 0 before there is one.
-pub(super) fn newest(connection: &Connection) -> Result<i64, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM journal")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
-}
-
-/// All that the deployment with that number said.
-pub(super) fn events_of(connection: &Connection, number: i64) -> Result<Vec<Event>, StoreError> {
-    const SQL: &str = "SELECT * FROM journal WHERE deployment = ?1 ORDER BY number";
-    let mut statement = connection.prepare_cached(SQL)?;
-    let events = statement.query_map([number], |row| entry(row).map(|entry| entry.event))?;
-    Ok(events.collect::<Result<_, _>>()?)
 }
 
 fn update(connection: &Connection, deployment: &Deployment) -> Result<(), StoreError> {

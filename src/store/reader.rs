@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::StoreError;
+use super::error::StoreError;
 use super::worker::Worker;
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;

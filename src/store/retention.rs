@@ -5,7 +5,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::column::Time;
-use super::{Store, StoreError, feed};
+use super::error::StoreError;
+use super::rows;
 use crate::model::{Clock, Timestamp};
 
 /// How much of each project is remembered.
@@ -31,32 +32,6 @@ pub const WAY_BACK: usize = 100;
 const PORTION: usize = 256;
 /// Deployments that are looked for in one go.
 const SOME: usize = 32;
-
-/// How much there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// On disk, the log included.
-    pub bytes: u64,
-    /// How many deployments are remembered.
-    pub deployments: u64,
-}
-
-impl Store {
-    /// How much there is.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn extent(&self) -> Result<Extent, StoreError> {
-        let files = super::database::files(&self.0.state_dir);
-        let measure = move |connection: &Connection| {
-            let mut statement = connection.prepare_cached("SELECT count(*) FROM deployments")?;
-            let deployments = statement.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs();
-            let bytes = files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
-            Ok(Extent { bytes, deployments })
-        };
-        self.0.reader.read(measure).await
-    }
-}
 
 /// What is still to be looked through.
 pub(super) struct Upkeep {
@@ -89,7 +64,7 @@ impl Upkeep {
             self.look(connection)?;
         }
         let Some(project) = self.due.last() else { return Ok(false) };
-        feed::forget(connection, self.oldest(), PORTION)?;
+        rows::forget(connection, self.oldest(), PORTION)?;
         let mut old = self.too_old(connection, project)?;
         old.truncate(SOME);
         if old.is_empty() {

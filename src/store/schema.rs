@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// What makes format n + 1 of format n. Never reordered, never edited.
 const MIGRATIONS: &[&str] = &[FIRST, IMAGES, DELIVERIES_OF_KEYS, FEEDS];

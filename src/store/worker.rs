@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// The end of the queue at which work is put in. Never blocks.
 pub(super) struct Worker<J> {

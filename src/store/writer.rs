@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::retention::Upkeep;
 use super::worker::Worker;
 
@@ -213,7 +213,7 @@ fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
 /// Tells the readers, when there is something new to read.
 fn ring(connection: &Connection, bell: &watch::Sender<i64>) {
     // Should the question fail, the next commit rings for this one too.
-    let Ok(newest) = super::journal::newest(connection) else { return };
+    let Ok(newest) = super::rows::newest(connection) else { return };
     bell.send_if_modified(|rung| {
         let news = newest > *rung;
         *rung = newest.max(*rung);

@@ -198,6 +198,24 @@ async fn what_was_accepted_and_not_begun_runs_after_a_crash_and_the_newest_still
     assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v3"));
 }
 
+fn damage(database: &rusqlite::Connection, id: &str) {
+    let damage = "UPDATE deployments SET status = '{\"state\":' WHERE id = ?";
+    assert_eq!(database.execute(damage, [id]).unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_whose_status_is_damaged_goes_on_from_its_journal() {
+    let home = Home::with_shop();
+    let (daemon, caller) = shop(&home);
+    home.world.state().trap = Some(Trap { step: 3, when: When::After });
+    let id = caller.ask("one", "r.io/shop:v1").await.id();
+    home.world.until("the trap to close", |state| state.caught).await;
+    daemon.kill();
+    damage(&rusqlite::Connection::open(home.path().join("state/windlass.db")).unwrap(), &id);
+    let (_daemon, caller) = shop(&home);
+    assert_eq!(caller.outcome(&id).await["status"], "succeeded");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_cannot_be_read_any_more_stops_nobody_else() {
     let home = Home::with_shop();
@@ -211,8 +229,10 @@ async fn a_deployment_that_cannot_be_read_any_more_stops_nobody_else() {
     let other = Caller::new(&home, &daemon, "site", Scheme::Standard).ask("two", "r.io/site:v1").await.id();
     daemon.kill();
     let database = rusqlite::Connection::open(home.path().join("state/windlass.db")).unwrap();
-    let damage = "UPDATE deployments SET status = '{\"state\":' WHERE id = ?";
-    assert_eq!(database.execute(damage, [&damaged]).unwrap(), 1);
+    damage(&database, &damaged);
+    let damage_journal =
+        "UPDATE journal SET event = '{' WHERE deployment = (SELECT number FROM deployments WHERE id = ?)";
+    assert!(database.execute(damage_journal, [&damaged]).unwrap() > 0);
     drop(database);
 
     let (daemon, caller) = shop(&home);

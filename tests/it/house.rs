@@ -70,10 +70,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("src/auth.rs", "src/auth/standard.rs"),
     ("src/cli.rs", "src/cli/check.rs"),
     ("src/cli.rs", "src/cli/init.rs"),
-    ("src/lanes.rs", "src/lanes/claim.rs"),
-    ("src/store.rs", "src/store/database.rs"),
-    ("src/store.rs", "src/store/retention.rs"),
-    ("src/store.rs", "src/store/writer.rs"),
 ];
 
 /// Names from outside, and the only places where they may stand.
