@@ -6,6 +6,7 @@ mod attendance;
 mod descriptors;
 mod needs;
 mod record;
+mod services;
 mod signals;
 mod socket;
 mod survey;
@@ -19,7 +20,6 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::{LoadError, Problem, Settings};
 use crate::deploy::catalog::Catalog;
@@ -34,6 +34,7 @@ use crate::service_manager::ServiceManager;
 use crate::store::Store;
 use descriptors::{METRICS, OPERATORS};
 use record::Record;
+use services::{Services, Stage};
 
 pub use signals::serve;
 pub use survey::{Severity, Survey, compose_images, polkit_rule, survey};
@@ -41,8 +42,6 @@ pub use survey::{Severity, Survey, compose_images, polkit_rule, survey};
 /// How long a step is tried again while the engine or the registry does not answer: as long as an engine takes to be
 /// upgraded and come back.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long tasks may take to notice that they are to end at once.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the daemon takes from outside, so that a test can give it another.
 pub struct Outside {
@@ -68,15 +67,7 @@ pub struct Daemon {
     catalog: watch::Sender<Arc<Catalog>>,
     docker_puller: watch::Sender<Option<Arc<DockerPuller>>>,
     readiness: watch::Sender<Readiness>,
-    tasks: TaskTracker,
-    connections: TaskTracker,
-    /// Whoever connects while windlass does not run waits in a socket that outlives it.
-    is_waited_for: bool,
-    leaving: CancellationToken,
-    refusing: CancellationToken,
-    closing: CancellationToken,
-    aborting: CancellationToken,
-    hanging_up: CancellationToken,
+    services: Services,
     drain_timeout: Duration,
     state_dir: PathBuf,
     record: Mutex<Record>,
@@ -100,8 +91,17 @@ impl Daemon {
         descriptors::provide(&settings)?;
         let store = outside.store;
         let record = Record::of_this_process(&settings, Vec::new());
-        let tasks = TaskTracker::new();
-        let [refusing, closing, aborting] = std::array::from_fn(|_| CancellationToken::new());
+        let mut services = Services::default();
+        let [closing, aborting, hanging_up] =
+            [Stage::Closing, Stage::Aborting, Stage::HangingUp].map(|stage| services.begun(stage));
+        // Callers wait in such a socket for the next windlass, so this one leaves it at once, and those who are here
+        // already are written down for the next. Without one, they are refused until the end.
+        let are_handed_over = !outside.sockets.is_empty();
+        let (refusing, leaving) = if are_handed_over {
+            (CancellationToken::new(), closing.clone())
+        } else {
+            (closing.clone(), hanging_up.clone())
+        };
         let (catalog, configured) = watch::channel(Arc::new(settings.projects));
         let (docker_puller, answered) = watch::channel(settings.docker_puller);
         let (readiness, ready) = watch::channel(Readiness::Starting);
@@ -110,18 +110,17 @@ impl Daemon {
             host: outside.host,
             lanes: Lanes::new(settings.host.concurrency, settings.host.limits.queue),
             catalog: configured,
-            tasks: tasks.clone(),
-            refusing: refusing.clone(),
-            closing: closing.clone(),
-            aborting: aborting.clone(),
+            tasks: services.add("deployments", Stage::Closing),
+            refusing,
+            closing,
+            aborting,
             patience: outside.patience,
         });
         let limits = settings.host.limits.http;
         let app = App::new(runner.clone(), store.clone(), outside.clock, limits, answered, ready);
 
         // Bound before recovery, so that a wrong address is known at once; served after it.
-        let is_waited_for = !outside.sockets.is_empty();
-        let hook_listeners = if is_waited_for {
+        let hook_listeners = if are_handed_over {
             outside.sockets.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?
         } else {
             vec![listen(settings.host.listen).await?]
@@ -144,7 +143,24 @@ impl Daemon {
         }
         let record = Record { addresses: hooks.iter().copied().chain(metrics).collect(), ..record };
         write_down(&record, &settings.host.state_dir);
-        let daemon = Self {
+        let mut open = |name, door, stop: &CancellationToken| {
+            let (connections, stop) = (services.add(name, Stage::HangingUp), stop.clone());
+            let of_door = connections.clone();
+            connections.spawn(async move { http::serve(door, limits, &of_door, stop).await });
+        };
+        let places = Places::new(settings.host.limits.connections);
+        for listener in hook_listeners {
+            let door = Door { listener: listener.into(), router: http::hooks(app.clone()), places: places.clone() };
+            open("hooks", door, &leaving);
+        }
+        let (router, places) = (http::operators(app.clone()), Places::new(OPERATORS));
+        open("operators", Door { listener: socket_listener.into(), router, places }, &hanging_up);
+        if let Some(listener) = metrics_listener {
+            let (router, places) = (http::metrics(app), Places::new(METRICS));
+            open("metrics", Door { listener: listener.into(), router, places }, &hanging_up);
+        }
+        readiness.send_replace(Readiness::Ready);
+        Ok(Self {
             state_dir: settings.host.state_dir,
             record: Mutex::new(record),
             hooks,
@@ -155,34 +171,9 @@ impl Daemon {
             catalog,
             docker_puller,
             readiness,
-            tasks,
-            connections: TaskTracker::new(),
-            is_waited_for,
-            leaving: CancellationToken::new(),
-            refusing,
-            closing,
-            aborting,
-            hanging_up: CancellationToken::new(),
+            services,
             drain_timeout: settings.host.drain_timeout,
-        };
-        let places = Places::new(settings.host.limits.connections);
-        for listener in hook_listeners {
-            let door = Door { listener: listener.into(), router: http::hooks(app.clone()), places: places.clone() };
-            daemon.open(door, limits, &daemon.leaving);
-        }
-        let (router, places) = (http::operators(app.clone()), Places::new(OPERATORS));
-        daemon.open(Door { listener: socket_listener.into(), router, places }, limits, &daemon.hanging_up);
-        if let Some(listener) = metrics_listener {
-            let (router, places) = (http::metrics(app), Places::new(METRICS));
-            daemon.open(Door { listener: listener.into(), router, places }, limits, &daemon.hanging_up);
-        }
-        daemon.readiness.send_replace(Readiness::Ready);
-        Ok(daemon)
-    }
-
-    fn open(&self, door: Door, limits: http::Limits, stop: &CancellationToken) {
-        let (connections, stop) = (self.connections.clone(), stop.clone());
-        self.connections.spawn(async move { http::serve(door, limits, &connections, stop).await });
+        })
     }
 
     /// Where hooks are taken.
@@ -192,18 +183,19 @@ impl Daemon {
     }
 
     /// Keeps the service manager informed, to the end.
-    pub fn attend_to(&self, manager: &Arc<ServiceManager>) {
+    pub fn attend_to(&mut self, manager: &Arc<ServiceManager>) {
         let (activity, readiness) = (self.runner.activity(), self.readiness.subscribe());
         let news = attendance::News { activity, readiness, catalog: self.catalog.subscribe() };
-        self.connections.spawn(news.tell(Arc::clone(manager), self.hanging_up.clone()));
-        let (store, stop) = (self.store.clone(), self.hanging_up.clone());
-        self.connections.spawn(attendance::prove_life(store, Arc::clone(manager), stop));
+        let (store, stop) = (self.store.clone(), self.services.begun(Stage::HangingUp));
+        let tasks = self.services.add("service manager", Stage::HangingUp);
+        tasks.spawn(news.tell(Arc::clone(manager), stop.clone()));
+        tasks.spawn(attendance::prove_life(store, Arc::clone(manager), stop));
     }
 
     /// How long [`Daemon::stop`] takes at most.
     #[must_use]
-    pub const fn farewell(&self) -> Duration {
-        self.drain_timeout.saturating_add(ABORT_TIMEOUT.saturating_mul(2))
+    pub const fn stop_timeout(&self) -> Duration {
+        Services::stop_timeout(self.drain_timeout)
     }
 
     /// Where metrics are read, when they have a port of their own.
@@ -245,21 +237,7 @@ impl Daemon {
     /// taken up again at the next start.
     pub async fn stop(self) {
         self.readiness.send_replace(Readiness::Draining);
-        // Who comes from now on waits in the socket for the next windlass, and who is here already is written down for
-        // it. Without such a socket he is told to come back.
-        if self.is_waited_for { &self.leaving } else { &self.refusing }.cancel();
-        self.closing.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
-            tracing::warn!("some deployments did not end in time; they resume at the next start");
-            self.aborting.cancel();
-            let _ = tokio::time::timeout(ABORT_TIMEOUT, self.tasks.wait()).await;
-        }
-        // Only now: whoever asks meanwhile is told that windlass is being stopped, and to come back.
-        self.leaving.cancel();
-        self.hanging_up.cancel();
-        self.connections.close();
-        let _ = tokio::time::timeout(ABORT_TIMEOUT, self.connections.wait()).await;
+        self.services.stop(self.drain_timeout).await;
         // A socket that nobody listens on would make clients wait for an answer that never comes.
         let _ = std::fs::remove_file(&self.socket);
         drop((self.runner, self.store));

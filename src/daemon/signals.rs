@@ -40,7 +40,7 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
     let store = Store::open_with(&settings.host.state_dir, Clock::system(), Retention { deployments, age })?;
     let machine = Arc::new(Machine::new(settings.machine.clone(), Arc::new(store.clone())));
     let outside = Outside { sockets, ..Outside::real(store, machine.clone()) };
-    let daemon = Daemon::start(settings.clone(), outside).await?;
+    let mut daemon = Daemon::start(settings.clone(), outside).await?;
     let manager = Arc::new(ServiceManager::from_env());
     daemon.attend_to(&manager);
     manager.ready();
@@ -63,7 +63,7 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
             }
         }
     }
-    manager.stopping(daemon.farewell());
+    manager.stopping(daemon.stop_timeout());
     daemon.stop().await;
     Ok(())
 }
