@@ -11,6 +11,7 @@ pub mod plan;
 pub mod recover;
 pub mod request;
 pub mod retention;
+pub mod rollout;
 pub mod sharing;
 pub mod snapshot;
 pub mod spec;

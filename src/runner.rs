@@ -31,6 +31,7 @@ use crate::deploy::event::Wanted;
 use crate::deploy::gate::Closed;
 use crate::deploy::plan::{self, Plan};
 use crate::deploy::request::DeployRequest;
+use crate::deploy::rollout::Rollout;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::status::State;
 use crate::host::{HostError, SharedHost};
@@ -294,7 +295,7 @@ impl Runner {
             Ok((snapshot, runner.0.host.warnings(&spec).await?))
         };
         let (snapshot, warnings) = self.0.snapshots.look(&project.spec.name, repositories, read).await?;
-        let plan = plan::forward(&release, &snapshot, project.spec.lifecycle.before.is_some());
+        let plan = plan::forward(&release, &snapshot, Rollout::of(&project.spec));
         Ok(DryRun { release, snapshot, plan, warnings })
     }
 

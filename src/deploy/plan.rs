@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::snapshot::{Service, Snapshot};
+use super::rollout::{Images, Names, Rollout};
+use super::snapshot::{Before, Service, Snapshot};
 use crate::model::{Digest, ImageReference, LocalImage, PinnedImage, Repository};
 
 /// All that will be done, in order. Also the dry run.
@@ -92,31 +93,34 @@ pub struct Expected {
     pub image: Source,
 }
 
-/// The plan that moves the services of `snapshot` to `release`; `before` is whether the project has a command of that
-/// name.
+/// The plan that moves the services of `snapshot` to `release`: prepare what it takes, name what shall run, put it into
+/// service, prove that it works.
 #[must_use]
-pub fn forward(release: &[PinnedImage], snapshot: &Snapshot, before: bool) -> Plan {
-    let mut steps: Vec<Step> = release.iter().map(|image| Step::Pull { image: image.clone() }).collect();
-
+pub fn forward(release: &[PinnedImage], snapshot: &Snapshot, rollout: Rollout) -> Plan {
     let change = Change::forward(release, snapshot);
-    let mut keep = change.to.clone();
-    for image in &change.from {
-        push_once(&mut keep, image.clone());
+    let mut steps = Vec::new();
+    if rollout.images == Images::OnHost {
+        steps.extend(release.iter().map(|image| Step::Pull { image: image.clone() }));
+        let mut images = change.to.clone();
+        for image in &change.from {
+            push_once(&mut images, image.clone());
+        }
+        steps.push(Step::Keep { images });
     }
-    steps.push(Step::Keep { images: keep });
-    if before {
+    if rollout.before {
         steps.push(Step::Before { change: change.clone() });
     }
 
-    let mut services = Vec::new();
-    let mut images = Vec::new();
+    let (mut services, mut images) = (Vec::new(), Vec::new());
     for service in &snapshot.services {
         let Some(image) = release.iter().find(|image| image.image.repository() == service.reference.repository())
         else {
             continue;
         };
         let image = Source::Registry(image.clone());
-        push_once(&mut steps, Step::Pin { reference: service.reference.clone(), image: image.clone() });
+        if rollout.names == Names::Tag {
+            push_once(&mut steps, Step::Pin { reference: service.reference.clone(), image: image.clone() });
+        }
         push_once(&mut services, service.name.clone());
         push_once(&mut images, Expected { service: service.name.clone(), image });
     }
@@ -130,42 +134,41 @@ pub fn forward(release: &[PinnedImage], snapshot: &Snapshot, before: bool) -> Pl
 /// A service that was not there is removed. One that was there and did not work is put back as it was, but
 /// nobody waits for it to become what it was not.
 #[must_use]
-pub fn rollback(snapshot: &Snapshot) -> Plan {
+pub fn rollback(snapshot: &Snapshot, rollout: Rollout) -> Plan {
     let mut steps = Vec::new();
     let (mut pins, mut restored, mut worked, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut new, mut unpin) = (Vec::new(), Vec::new());
     let mut change = Change { back: true, ..Change::default() };
     for service in &snapshot.services {
-        match service.before() {
-            Some(before) => {
-                if let Source::Registry(image) = &before {
+        let image = service.source();
+        match &image {
+            Some(image) => {
+                if let (Images::OnHost, Source::Registry(image)) = (rollout.images, image) {
                     push_once(&mut steps, Step::Pull { image: image.clone() });
                 }
-                push_once(&mut pins, Step::Pin { reference: service.reference.clone(), image: before.clone() });
-                push_once(&mut change.to, before.clone());
-                if let Some(container) = &service.container {
-                    push_once(&mut restored, service.name.clone());
-                    if container.working {
-                        push_once(&mut worked, service.name.clone());
-                        push_once(&mut images, Expected { service: service.name.clone(), image: before });
-                    }
-                }
+                push_once(&mut pins, Step::Pin { reference: service.reference.clone(), image: image.clone() });
+                push_once(&mut change.to, image.clone());
             }
-            None => {
-                push_once(&mut unpin, service.reference.clone());
-                if service.active {
-                    push_once(&mut restored, service.name.clone());
-                    push_once(&mut worked, service.name.clone());
-                }
-            }
+            None => push_once(&mut unpin, service.reference.clone()),
         }
-        if service.container.is_none() && !service.active {
-            push_once(&mut new, service.name.clone());
+        match &service.before {
+            Before::Present(present) => {
+                push_once(&mut restored, service.name.clone());
+                if present.works {
+                    push_once(&mut worked, service.name.clone());
+                    images.extend(image.map(|image| Expected { service: service.name.clone(), image }));
+                }
+            }
+            Before::Absent => push_once(&mut new, service.name.clone()),
         }
     }
     // What uses several images and ran with one of them is put back, not taken away.
     new.retain(|name| !restored.contains(name));
-    steps.append(&mut pins);
+    if rollout.names == Names::Tag {
+        steps.append(&mut pins);
+    } else {
+        unpin.clear();
+    }
     if !new.is_empty() || !unpin.is_empty() {
         steps.push(Step::Remove { services: new, unpin });
     }
@@ -186,9 +189,8 @@ fn push_once<T: PartialEq>(list: &mut Vec<T>, item: T) {
 
 impl Service {
     /// What to go back to: what ran, else what was pinned.
-    fn before(&self) -> Option<Source> {
-        let image = self.container.as_ref().map(|container| &container.image).or(self.pinned.as_ref())?;
-        Some(Source::of(&self.reference, image))
+    fn source(&self) -> Option<Source> {
+        self.image().map(|image| Source::of(&self.reference, image))
     }
 }
 
@@ -197,7 +199,7 @@ impl Change {
     #[must_use]
     pub fn forward(release: &[PinnedImage], snapshot: &Snapshot) -> Self {
         let mut from = Vec::new();
-        for before in snapshot.services.iter().filter_map(Service::before) {
+        for before in snapshot.services.iter().filter_map(Service::source) {
             push_once(&mut from, before);
         }
         Self { to: release.iter().cloned().map(Source::Registry).collect(), from, back: false }
@@ -299,8 +301,11 @@ impl fmt::Display for Plan {
 pub(crate) mod tests {
     use insta::assert_snapshot;
 
-    use super::super::snapshot::Container;
+    use super::super::snapshot::Present;
     use super::*;
+
+    /// Images on this host, named by a tag.
+    pub(crate) const BY_TAG: Rollout = Rollout { images: Images::OnHost, names: Names::Tag, before: false };
 
     fn image(name: &str) -> LocalImage {
         LocalImage { id: Digest::of(name.as_bytes()), digest: Some(Digest::of(name.as_bytes())) }
@@ -311,14 +316,12 @@ pub(crate) mod tests {
             name: name.to_owned(),
             reference: reference.parse().unwrap(),
             pinned: pinned.map(image),
-            container: container.map(|(name, working)| Container {
-                image: image(name),
-                working,
-                ended: false,
-                ids: Vec::new(),
-            }),
-            active: false,
+            before: container.map_or(Before::Absent, |(name, works)| present(Some(image(name)), works)),
         }
+    }
+
+    fn present(image: Option<LocalImage>, works: bool) -> Before {
+        Before::Present(Present { image, works, ended: false, ids: Vec::new() })
     }
 
     fn release(reference: &str) -> PinnedImage {
@@ -336,14 +339,14 @@ pub(crate) mod tests {
     #[test]
     fn two_services_of_one_image_are_pulled_and_pinned_once() {
         let (release, snapshot) = a_shop();
-        assert_snapshot!(forward(&release, &snapshot, false).to_string(), @r"
+        assert_snapshot!(forward(&release, &snapshot, BY_TAG).to_string(), @r"
         1. pull r.io/api:v2 (11507a0e2f5e)
         2. keep r.io/api:v2 (11507a0e2f5e), r.io/api:live (cba06b5736fa)
         3. pin r.io/api:live to r.io/api:v2 (11507a0e2f5e)
         4. apply api, worker
         5. await healthy api, worker
         ");
-        assert_snapshot!(rollback(&snapshot).to_string(), @r"
+        assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @r"
         1. pull r.io/api:live (cba06b5736fa)
         2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
         3. apply api, worker
@@ -354,13 +357,13 @@ pub(crate) mod tests {
     #[test]
     fn the_way_back_from_a_first_deployment_is_nothing_at_all() {
         let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", None, None)] };
-        assert_snapshot!(rollback(&snapshot).to_string(), @"1. remove api, unpin r.io/api:live");
+        assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @"1. remove api, unpin r.io/api:live");
     }
 
     #[test]
     fn what_was_pulled_but_never_started_is_pinned_again_and_not_started() {
         let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", Some("old"), None)] };
-        assert_snapshot!(rollback(&snapshot).to_string(), @r"
+        assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @r"
         1. pull r.io/api:live (cba06b5736fa)
         2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
         3. remove api
@@ -371,7 +374,7 @@ pub(crate) mod tests {
     fn a_service_that_had_crashed_is_put_back_but_not_waited_for() {
         let snapshot =
             Snapshot { services: vec![service("api", "r.io/api:live", Some("moved"), Some(("old", false)))] };
-        assert_snapshot!(rollback(&snapshot).to_string(), @r"
+        assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @r"
         1. pull r.io/api:live (cba06b5736fa)
         2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
         3. apply api
@@ -380,11 +383,9 @@ pub(crate) mod tests {
 
     #[test]
     fn an_image_built_on_this_host_is_named_by_its_id() {
-        let mut built = service("api", "r.io/api:live", None, Some(("old", true)));
-        if let Some(container) = &mut built.container {
-            container.image.digest = None;
-        }
-        assert_snapshot!(rollback(&Snapshot { services: vec![built] }).to_string(), @r"
+        let mut built = service("api", "r.io/api:live", None, None);
+        built.before = present(Some(LocalImage { digest: None, ..image("old") }), true);
+        assert_snapshot!(rollback(&Snapshot { services: vec![built] }, BY_TAG).to_string(), @r"
         1. pin r.io/api:live to local image cba06b5736fa
         2. apply api
         3. await healthy api
@@ -392,9 +393,44 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn of_a_unit_only_what_is_pinned_is_known() {
+        let mut unit = service("api", "r.io/api:live", Some("old"), None);
+        unit.before = present(None, true);
+        assert_snapshot!(rollback(&Snapshot { services: vec![unit.clone()] }, BY_TAG).to_string(), @r"
+        1. pull r.io/api:live (cba06b5736fa)
+        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        3. apply api
+        4. await healthy api
+        ");
+        unit.pinned = None;
+        assert_snapshot!(rollback(&Snapshot { services: vec![unit] }, BY_TAG).to_string(), @r"
+        1. unpin r.io/api:live
+        2. apply api
+        3. await healthy api
+        ");
+    }
+
+    #[test]
+    fn a_target_that_pulls_by_itself_and_names_its_images_has_no_steps_for_that() {
+        let rollout = Rollout { images: Images::Elsewhere, names: Names::Field, before: true };
+        let (release, mut snapshot) = a_shop();
+        assert_snapshot!(forward(&release, &snapshot, rollout).to_string(), @r"
+        1. run the command before
+        2. apply api, worker
+        3. await healthy api, worker
+        ");
+        snapshot.services.push(service("new", "r.io/new:live", None, None));
+        assert_snapshot!(rollback(&snapshot, rollout).to_string(), @r"
+        1. remove new
+        2. apply api, worker
+        3. await healthy api, worker
+        ");
+    }
+
+    #[test]
     fn only_pulling_and_keeping_leave_everything_as_it_was() {
         let (release, snapshot) = a_shop();
-        let disturbing: Vec<bool> = forward(&release, &snapshot, false).steps.iter().map(Step::disturbs).collect();
+        let disturbing: Vec<bool> = forward(&release, &snapshot, BY_TAG).steps.iter().map(Step::disturbs).collect();
         assert_eq!(disturbing, [false, false, true, true, true]);
     }
 }

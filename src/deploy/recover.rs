@@ -89,6 +89,7 @@ fn interrupted(times: u32) -> String {
 mod tests {
     use super::super::event::Event;
     use super::super::plan;
+    use super::super::plan::tests::BY_TAG;
     use super::super::spec::tests::{compose_of_shop, shop};
     use super::super::spec::{Compose, Target};
     use super::super::status::tests::{good_history, queued, replay};
@@ -166,7 +167,7 @@ mod tests {
             let spec = spec(&shop().name, &status, None);
             assert_eq!(spec.map(|spec| spec.target), (cut >= 4).then(|| shop().target), "after {cut} events");
         }
-        let back = plan::rollback(&replay(&events).unwrap().course.unwrap().snapshot);
+        let back = plan::rollback(&replay(&events).unwrap().course.unwrap().snapshot, BY_TAG);
         events.push(Event::RollingBack { cause: Cause::Failed("unhealthy".to_owned()), plan: back });
         assert_eq!(decide_unconfigured(&replay(&events).unwrap()), Decision::Continue);
     }

@@ -30,7 +30,7 @@ pub fn keep<'s>(
 #[cfg(test)]
 mod tests {
     use super::super::event::{Event, Outcome};
-    use super::super::snapshot::{Container, Service};
+    use super::super::snapshot::{Before, Present, Service};
     use super::super::status::tests::{queued, replay};
     use super::*;
     use crate::model::{Digest, ImageReference, LocalImage};
@@ -44,9 +44,8 @@ mod tests {
     fn ran(text: &str) -> Snapshot {
         let PinnedImage { image: reference, digest } = image(text);
         let made_from = LocalImage { id: Digest::of(b"id"), digest: Some(digest) };
-        let container = Container { image: made_from, working: true, ended: false, ids: vec![] };
-        let web =
-            Service { name: "web".to_owned(), reference, pinned: None, container: Some(container), active: false };
+        let before = Before::Present(Present { image: Some(made_from), works: true, ended: false, ids: vec![] });
+        let web = Service { name: "web".to_owned(), reference, pinned: None, before };
         Snapshot { services: vec![web] }
     }
 

@@ -18,19 +18,26 @@ pub struct Service {
     pub reference: ImageReference,
     /// What that reference meant on this host: what a reboot would have started.
     pub pinned: Option<LocalImage>,
-    /// The container that was there, if any.
-    pub container: Option<Container>,
-    /// Whether it was in service although nobody can say from which image: a unit that ran something else.
-    pub active: bool,
+    /// Whether it was in service, and how.
+    pub before: Before,
 }
 
-/// A service's container as it was.
+/// What there was of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// What it was made from.
-    pub image: LocalImage,
+pub enum Before {
+    /// Nothing: it was not in service.
+    Absent,
+    /// It was in service.
+    Present(Present),
+}
+
+/// A service that was in service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    /// What it was made from. Nothing where only what is pinned can be known: of a unit or a program.
+    pub image: Option<LocalImage>,
     /// Whether it did its work: running and not unhealthy, or exited with 0.
-    pub working: bool,
+    pub works: bool,
     /// Whether that was that it had ended: a job, which does not run any longer.
     pub ended: bool,
     /// The engine's ids of all containers of the service, in order. None where it is a unit or a program.
@@ -75,15 +82,32 @@ impl Snapshot {
     #[must_use]
     pub fn previous(&self) -> Vec<PinnedImage> {
         let mut previous: Vec<PinnedImage> = Vec::new();
-        for service in &self.services {
-            let Some(digest) = service.container.as_ref().and_then(|container| container.image.digest.clone()) else {
-                continue;
-            };
+        for service in self.services.iter().filter(|service| service.before != Before::Absent) {
+            let Some(digest) = service.image().and_then(|image| image.digest.clone()) else { continue };
             let image = service.reference.clone().pinned(digest);
             if !previous.contains(&image) {
                 previous.push(image);
             }
         }
         previous
+    }
+}
+
+impl Service {
+    /// What it was made from, as far as that is known, else what was pinned.
+    #[must_use]
+    pub fn image(&self) -> Option<&LocalImage> {
+        self.before.present().and_then(|present| present.image.as_ref()).or(self.pinned.as_ref())
+    }
+}
+
+impl Before {
+    /// What was in service.
+    #[must_use]
+    pub const fn present(&self) -> Option<&Present> {
+        match self {
+            Self::Absent => None,
+            Self::Present(present) => Some(present),
+        }
     }
 }

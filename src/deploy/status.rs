@@ -368,7 +368,8 @@ impl Event {
 pub(crate) mod tests {
     use proptest::prelude::*;
 
-    use super::super::plan::{self, tests::a_shop};
+    use super::super::plan;
+    use super::super::plan::tests::{BY_TAG, a_shop};
     use super::super::spec::tests::shop;
     use super::*;
 
@@ -383,7 +384,7 @@ pub(crate) mod tests {
     /// A history that went well, up to but without its end.
     pub(crate) fn good_history() -> Vec<Event> {
         let (release, snapshot) = a_shop();
-        let plan = plan::forward(&release, &snapshot, false);
+        let plan = plan::forward(&release, &snapshot, BY_TAG);
         let (steps, target) = (plan.steps.len(), Some(shop().target));
         let mut events = vec![
             queued(),
@@ -425,7 +426,8 @@ pub(crate) mod tests {
             let status = replay(&events[..cut]).unwrap();
             let disturbed = status.course.as_ref().unwrap().disturbed;
             assert_eq!(status.clone().apply(&finished(Outcome::Abandoned)).is_err(), disturbed, "after {cut}");
-            let back = Event::RollingBack { cause: Cause::Failed("x".to_owned()), plan: plan::rollback(&a_shop().1) };
+            let back =
+                Event::RollingBack { cause: Cause::Failed("x".to_owned()), plan: plan::rollback(&a_shop().1, BY_TAG) };
             assert_eq!(status.clone().apply(&back).is_ok(), disturbed, "after {cut}");
         }
     }
@@ -437,7 +439,7 @@ pub(crate) mod tests {
         events[last] = Event::StepFailed { step: 4, reason: "unhealthy".to_owned(), evidence: vec![] };
         events.push(Event::RollingBack {
             cause: Cause::Cancelled("by ann".to_owned()),
-            plan: plan::rollback(&a_shop().1),
+            plan: plan::rollback(&a_shop().1, BY_TAG),
         });
         events.extend([Event::StepStarted { step: 0 }, Event::StepFinished { step: 0 }, Event::Resumed]);
         for step in 0..4 {
@@ -470,7 +472,7 @@ pub(crate) mod tests {
             menu.extend([
                 Event::Resumed,
                 Event::StepFailed { step: 3, reason: "x".to_owned(), evidence: vec![] },
-                Event::RollingBack { cause: Cause::Failed("x".to_owned()), plan: plan::rollback(&a_shop().1) },
+                Event::RollingBack { cause: Cause::Failed("x".to_owned()), plan: plan::rollback(&a_shop().1, BY_TAG) },
                 finished(Outcome::Succeeded),
                 finished(Outcome::RolledBack),
                 finished(Outcome::Abandoned),

@@ -17,6 +17,7 @@ use crate::deploy::plan::{self, Change, Step};
 use crate::deploy::recover::{Decision, decide};
 use crate::deploy::request::readmit;
 use crate::deploy::retention;
+use crate::deploy::rollout::Rollout;
 use crate::deploy::snapshot::Snapshot;
 use crate::deploy::spec::ProjectSpec;
 use crate::deploy::status::{Course, State, Status};
@@ -260,7 +261,8 @@ impl Carrier {
     }
 
     async fn turn_back(&mut self, cause: Cause) -> Result<(), Halt> {
-        let plan = self.course().map(|course| plan::rollback(&course.snapshot)).unwrap_or_default();
+        let rollout = Rollout::of(&self.spec);
+        let plan = self.course().map(|course| plan::rollback(&course.snapshot, rollout)).unwrap_or_default();
         self.scribe.write(Event::RollingBack { cause, plan }).await
     }
 

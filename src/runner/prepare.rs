@@ -10,6 +10,7 @@ use super::Runner;
 use super::carry::Carrier;
 use super::guard::Failure;
 use crate::deploy::plan::{self, Plan};
+use crate::deploy::rollout::Rollout;
 use crate::deploy::sharing::conflict;
 use crate::deploy::snapshot::Snapshot;
 use crate::deploy::spec::ProjectSpec;
@@ -24,7 +25,7 @@ impl Runner {
         release: &[PinnedImage],
     ) -> Result<(Snapshot, Plan), HostError> {
         let snapshot = self.snapshot(spec, &Repository::of_all(release)).await?;
-        let plan = plan::forward(release, &snapshot, spec.lifecycle.before.is_some());
+        let plan = plan::forward(release, &snapshot, Rollout::of(spec));
         Ok((snapshot, plan))
     }
 

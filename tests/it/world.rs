@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use windlass::deploy::event::{Evidence, Outcome, Transfer};
 use windlass::deploy::plan::{Expected, Source, Step};
 use windlass::deploy::sharing::Uses;
-use windlass::deploy::snapshot::{Condition, Container, Instance, Service, Snapshot};
+use windlass::deploy::snapshot::{Before, Condition, Instance, Present, Service, Snapshot};
 use windlass::deploy::spec::{CommandLine, ProjectSpec};
 use windlass::host::{End, Host, HostError, Narrator};
 use windlass::lanes::Lease;
@@ -295,13 +295,15 @@ impl State {
         let released = services.into_iter().filter(|(_, reference)| repositories.contains(reference.repository()));
         let services = released.map(|(name, reference)| Service {
             pinned: self.pins.get(&reference.to_string()).map(local),
-            container: self.running.get(&(spec.name.clone(), name.clone())).map(|running| Container {
-                image: local(&running.digest),
-                ended: false,
-                working: running.works,
-                ids: Vec::new(),
-            }),
-            active: false,
+            before: match self.running.get(&(spec.name.clone(), name.clone())) {
+                Some(running) => Before::Present(Present {
+                    image: Some(local(&running.digest)),
+                    works: running.works,
+                    ended: false,
+                    ids: Vec::new(),
+                }),
+                None => Before::Absent,
+            },
             name,
             reference,
         });
@@ -384,7 +386,7 @@ impl Host for World {
         let state = self.state();
         let is_same = |service: &Service| {
             let running = state.running.get(&(spec.name.clone(), service.name.clone())).map(|running| &running.digest);
-            service.container.as_ref().is_some_and(|container| Some(&container.image.id) == running)
+            service.before.present().is_some_and(|present| present.image.as_ref().map(|image| &image.id) == running)
         };
         Ok(snapshot.services.iter().all(is_same))
     }

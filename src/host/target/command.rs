@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::driver::Driver;
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
-use crate::deploy::snapshot::{Condition, Container, Instance, Service, Snapshot};
+use crate::deploy::snapshot::{Before, Condition, Instance, Present, Service, Snapshot};
 use crate::deploy::spec::{Commands, ProjectSpec, Target};
 use crate::host::engine::client::Engine;
 use crate::host::engine::pins;
@@ -66,9 +66,11 @@ impl Driver for CommandDriver<'_> {
         let mut services = Vec::new();
         for reference in self.references(repositories) {
             let pinned = pins::meaning(self.engine, &reference).await?;
-            let container =
-                pinned.clone().map(|image| Container { image, working: true, ended: false, ids: Vec::new() });
-            services.push(Service { name: self.service(), reference, pinned, container, active: false });
+            let before = match pinned {
+                Some(_) => Before::Present(Present { image: None, works: true, ended: false, ids: Vec::new() }),
+                None => Before::Absent,
+            };
+            services.push(Service { name: self.service(), reference, pinned, before });
         }
         Ok(Snapshot { services })
     }

@@ -8,7 +8,7 @@ use super::leftovers::without_successors;
 use super::model::Model;
 use super::project_containers::representative;
 use super::select::Selected;
-use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::snapshot::{Before, Instance, Present, Service, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::HostError;
 use crate::host::engine::client::Engine;
@@ -24,22 +24,22 @@ pub(super) async fn take(engine: &Engine, model: &Model, selected: &[Selected]) 
     let (containers, pins) = try_join(engine.containers_of(&model.name, &names), pins).await?;
     let containers = without_successors(model, containers);
     let services = selected.iter().zip(pins).map(|(service, pinned)| async {
-        let container = match representative(&containers, &service.name) {
-            Some(facts) => Some(container(engine, service, facts, &containers).await?),
-            None => None,
+        let before = match representative(&containers, &service.name) {
+            Some(facts) => Before::Present(present(engine, service, facts, &containers).await?),
+            None => Before::Absent,
         };
         let (name, reference) = (service.name.clone(), service.reference.clone());
-        Ok::<_, HostError>(Service { name, reference, pinned, container, active: false })
+        Ok::<_, HostError>(Service { name, reference, pinned, before })
     });
     Ok(Snapshot { services: try_join_all(services).await? })
 }
 
-async fn container(
+async fn present(
     engine: &Engine,
     service: &Selected,
     facts: &ContainerFacts,
     all: &[ContainerFacts],
-) -> Result<Container, HostError> {
+) -> Result<Present, HostError> {
     let image = match engine.image(&facts.image_id).await? {
         Some(image) => engine.local(&image, service.reference.repository()).await?,
         None => LocalImage { id: image_id(facts)?, digest: None },
@@ -47,19 +47,19 @@ async fn container(
     let own = || all.iter().filter(|other| other.service == service.name);
     let mut ids: Vec<String> = own().map(|container| container.id.clone()).collect();
     ids.sort();
-    let (working, ended) = (own().all(ContainerFacts::works), own().all(|container| container.state == State::Exited));
-    Ok(Container { image, working, ended, ids })
+    let (works, ended) = (own().all(ContainerFacts::works), own().all(|container| container.state == State::Exited));
+    Ok(Present { image: Some(image), works, ended, ids })
 }
 
 /// Whether each container that `snapshot` saw of a service is there, no matter what there is besides, and runs if it did.
 /// One that ran and was stopped is not untouched, although a job that has ended as well looks the same.
 pub(super) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result<bool, HostError> {
-    let containers = snapshot.services.iter().map(|service| service.container.as_ref());
-    for container in containers {
-        let Some(container) = container.filter(|container| !container.ids.is_empty()) else { return Ok(false) };
-        for id in &container.ids {
+    for service in &snapshot.services {
+        let present = service.before.present().filter(|present| !present.ids.is_empty());
+        let Some(present) = present else { return Ok(false) };
+        for id in &present.ids {
             match engine.container(id).await? {
-                Some(facts) if !container.working || is_as_it_was(&facts, container) => {}
+                Some(facts) if !present.works || is_as_it_was(&facts, present) => {}
                 _ => return Ok(false),
             }
         }
@@ -67,7 +67,7 @@ pub(super) async fn is_untouched(engine: &Engine, snapshot: &Snapshot) -> Result
     Ok(true)
 }
 
-fn is_as_it_was(facts: &ContainerFacts, before: &Container) -> bool {
+fn is_as_it_was(facts: &ContainerFacts, before: &Present) -> bool {
     facts.works() && (facts.state == State::Exited) == before.ended
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_container_that_ran_and_was_stopped_is_not_as_it_was_and_a_job_that_ended_is() {
         let image = LocalImage { id: Digest::of(b"id"), digest: None };
-        let before = |ended| Container { image: image.clone(), working: true, ended, ids: Vec::new() };
+        let before = |ended| Present { image: Some(image.clone()), works: true, ended, ids: Vec::new() };
         let at = |state, exit_code| ContainerFacts { state, exit_code, ..container("web") };
         for (now, ended, is_same) in [
             (at(State::Running, 0), false, true),

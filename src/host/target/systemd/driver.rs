@@ -9,7 +9,7 @@ use super::quadlet;
 use super::units::{Units, misnamed};
 use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
-use crate::deploy::snapshot::{Container, Instance, Service, Snapshot};
+use crate::deploy::snapshot::{Before, Instance, Present, Service, Snapshot};
 use crate::deploy::spec::{Action, ProjectSpec, Systemd, Target};
 use crate::host::engine::client::Engine;
 use crate::host::engine::pins;
@@ -115,19 +115,13 @@ impl Driver for SystemdDriver<'_> {
             }
             for reference in self.references(repositories) {
                 let pinned = self.pinned(unit, &reference).await?;
-                let container = pinned.clone().filter(|_| !facts.is_out_of_service());
-                services.push(Service {
-                    name: unit.to_string(),
-                    reference,
-                    active: pinned.is_none() && facts.is_up(),
-                    container: container.map(|image| Container {
-                        image,
-                        working: facts.works(),
-                        ended: false,
-                        ids: Vec::new(),
-                    }),
-                    pinned,
-                });
+                let is_present = if pinned.is_some() { !facts.is_out_of_service() } else { facts.is_up() };
+                let works = facts.works();
+                let before = match is_present {
+                    true => Before::Present(Present { image: None, works, ended: false, ids: Vec::new() }),
+                    false => Before::Absent,
+                };
+                services.push(Service { name: unit.to_string(), reference, pinned, before });
             }
         }
         Ok(Snapshot { services })
