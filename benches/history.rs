@@ -13,7 +13,8 @@ use futures_util::future::try_join_all;
 use windlass::deploy::event::{Event, Outcome, RequestedBy, Wanted};
 use windlass::deploy::plan;
 use windlass::deploy::request::{DeployRequest, Repetition};
-use windlass::deploy::snapshot::{Container, Service, Snapshot};
+use windlass::deploy::rollout::{Images, Names, Rollout};
+use windlass::deploy::snapshot::{Before, Present, Service, Snapshot};
 use windlass::model::{Clock, Digest, ImageReference, LocalImage, Timestamp};
 use windlass::store::{Acceptance, Extent, Store};
 
@@ -66,11 +67,10 @@ async fn live_through(store: &Store, project: &str, number: usize, words: usize)
         name: "web".to_owned(),
         reference: image.clone(),
         pinned: Some(before.clone()),
-        container: Some(Container { image: before, working: true, ended: false, ids: Vec::new() }),
-        active: false,
+        before: Before::Present(Present { image: Some(before), works: true, ended: false, ids: Vec::new() }),
     };
     let snapshot = Snapshot { services: vec![service] };
-    let plan = plan::forward(&release, &snapshot, false);
+    let plan = plan::forward(&release, &snapshot, Rollout { images: Images::OnHost, names: Names::Tag, before: false });
     let steps = plan.steps.len();
 
     let wanted = Wanted::Images(vec![image]);

@@ -22,12 +22,12 @@ pub(super) enum Stage {
     HangingUp,
 }
 
-const STAGES: [Stage; 3] = [Stage::Closing, Stage::Aborting, Stage::HangingUp];
-
 /// All parts that run.
 #[derive(Default)]
 pub(super) struct Services {
-    begun: [CancellationToken; STAGES.len()],
+    closing: CancellationToken,
+    aborting: CancellationToken,
+    hanging_up: CancellationToken,
     running: Vec<Service>,
 }
 
@@ -47,12 +47,17 @@ impl Services {
 
     /// Fires when that stage begins.
     pub(super) fn begun(&self, stage: Stage) -> CancellationToken {
-        self.begun[stage as usize].clone()
+        let begun = match stage {
+            Stage::Closing => &self.closing,
+            Stage::Aborting => &self.aborting,
+            Stage::HangingUp => &self.hanging_up,
+        };
+        begun.clone()
     }
 
     /// Goes through the stages. The first takes at most `drain_timeout`.
     pub(super) async fn stop(self, drain_timeout: Duration) {
-        for stage in STAGES {
+        for stage in [Stage::Closing, Stage::Aborting, Stage::HangingUp] {
             self.begun(stage).cancel();
             let patience = if stage == Stage::Closing { drain_timeout } else { ABORT_TIMEOUT };
             let late = self.wait_for(stage, Instant::now() + patience).await;
