@@ -9,8 +9,8 @@ mod engine;
 mod error;
 mod health;
 mod lifecycle;
-mod narrator;
 mod program;
+mod reporter;
 mod systemd;
 mod target;
 
@@ -29,7 +29,7 @@ use crate::model::{ImageReference, PinnedImage, Repository};
 
 pub use engine::{EngineVersion, credentials, record};
 pub use error::HostError;
-pub use narrator::{Narrator, Remark};
+pub use reporter::{Remark, Reporter};
 pub use systemd::polkit;
 
 /// A machine that runs projects.
@@ -65,7 +65,7 @@ pub trait Host: Send + Sync + 'static {
         lease: &Lease,
         spec: &ProjectSpec,
         step: &Step,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError>;
 
     /// Runs the project's own command for the end of a deployment, if it has one. Called before the outcome is told,
@@ -75,7 +75,7 @@ pub trait Host: Send + Sync + 'static {
         lease: &Lease,
         spec: &ProjectSpec,
         end: &End,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError>;
 
     /// Lets go of kept images of this project that are not among `keep`, and removes them where nothing uses them. Says
@@ -85,7 +85,7 @@ pub trait Host: Send + Sync + 'static {
         lease: &Lease,
         spec: &ProjectSpec,
         keep: &[PinnedImage],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError>;
 
     /// What runs of this project right now, read from the machine.

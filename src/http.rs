@@ -27,10 +27,10 @@ mod reading;
 mod decided;
 mod wish;
 
+mod event_stream;
 mod follow;
 mod format;
 mod negotiate;
-mod telling;
 
 mod answer;
 mod error;

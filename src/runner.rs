@@ -5,12 +5,12 @@
 
 mod activity;
 mod attend;
-mod carry;
+mod execution;
 mod guard;
+mod journal;
 mod looks;
 mod prepare;
 mod record;
-mod scribe;
 mod way_back;
 
 use std::collections::{BTreeSet, HashMap};

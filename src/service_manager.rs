@@ -16,7 +16,7 @@ use nix::time::{ClockId, clock_gettime};
 /// Whoever started windlass and wants to know how it is. Where nobody does, nothing is said.
 #[derive(Debug, Default)]
 pub struct ServiceManager {
-    ear: Option<UnixDatagram>,
+    socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
 }
 
@@ -26,19 +26,19 @@ impl ServiceManager {
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var_os(name);
         let number = |name: &str| variable(name)?.to_str()?.parse::<u64>().ok();
-        let ear = variable("NOTIFY_SOCKET").and_then(|address| {
+        let socket = variable("NOTIFY_SOCKET").and_then(|address| {
             connect(&address).inspect_err(|error| tracing::warn!(%error, "failed to reach the service manager")).ok()
         });
         // The watchdog may be meant for a parent that passed its environment on.
         let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = number("WATCHDOG_USEC").filter(|usec| is_ours && *usec > 0).map(Duration::from_micros);
-        Self { watchdog: watchdog.filter(|_| ear.is_some()), ear }
+        Self { watchdog: watchdog.filter(|_| socket.is_some()), socket }
     }
 
     /// Whether there is anybody to tell.
     #[must_use]
     pub const fn listens(&self) -> bool {
-        self.ear.is_some()
+        self.socket.is_some()
     }
 
     /// How often it wants a sign of life, if at all.
@@ -76,7 +76,7 @@ impl ServiceManager {
     }
 
     fn tell(&self, message: &str) {
-        let told = self.ear.as_ref().map(|ear| ear.send(message.as_bytes()));
+        let told = self.socket.as_ref().map(|socket| socket.send(message.as_bytes()));
         if let Some(Err(error)) = told {
             tracing::debug!(%error, message, "the service manager did not listen");
         }
@@ -114,11 +114,11 @@ pub fn handed_over() -> io::Result<Vec<TcpListener>> {
 mod tests {
     use super::*;
 
-    fn heard(address: &str, ear: &UnixDatagram, tell: impl FnOnce(&ServiceManager)) -> String {
-        let manager = ServiceManager { ear: Some(connect(OsStr::new(address)).unwrap()), watchdog: None };
+    fn heard(address: &str, socket: &UnixDatagram, tell: impl FnOnce(&ServiceManager)) -> String {
+        let manager = ServiceManager { socket: Some(connect(OsStr::new(address)).unwrap()), watchdog: None };
         tell(&manager);
         let mut message = [0; 256];
-        let count = ear.recv(&mut message).unwrap();
+        let count = socket.recv(&mut message).unwrap();
         String::from_utf8_lossy(&message[..count]).into_owned()
     }
 
@@ -126,14 +126,14 @@ mod tests {
     fn each_message_is_one_datagram_in_the_words_of_sd_notify() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
-        let ear = UnixDatagram::bind(&path).unwrap();
+        let socket = UnixDatagram::bind(&path).unwrap();
         let address = path.to_str().unwrap();
-        assert_eq!(heard(address, &ear, ServiceManager::ready), "READY=1");
-        assert_eq!(heard(address, &ear, ServiceManager::alive), "WATCHDOG=1");
-        assert_eq!(heard(address, &ear, |manager| manager.status("one\ntwo")), "STATUS=one two");
-        let stopping = heard(address, &ear, |manager| manager.stopping(Duration::from_secs(2)));
+        assert_eq!(heard(address, &socket, ServiceManager::ready), "READY=1");
+        assert_eq!(heard(address, &socket, ServiceManager::alive), "WATCHDOG=1");
+        assert_eq!(heard(address, &socket, |manager| manager.status("one\ntwo")), "STATUS=one two");
+        let stopping = heard(address, &socket, |manager| manager.stopping(Duration::from_secs(2)));
         assert_eq!(stopping, "STOPPING=1\nEXTEND_TIMEOUT_USEC=2000000");
-        let reloading = heard(address, &ear, ServiceManager::reloading);
+        let reloading = heard(address, &socket, ServiceManager::reloading);
         let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         assert!(time.parse::<u64>().unwrap() > 0);
     }
@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn a_manager_may_listen_under_an_abstract_name() {
         let name = format!("windlass-test-{}", std::process::id());
-        let ear = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-        assert_eq!(heard(&format!("@{name}"), &ear, ServiceManager::ready), "READY=1");
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        assert_eq!(heard(&format!("@{name}"), &socket, ServiceManager::ready), "READY=1");
     }
 
     #[test]

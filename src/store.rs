@@ -1,7 +1,8 @@
 //! What windlass remembers: deployments, their journals, deliveries and freezes, in one SQLite database.
 //!
 //! The only code that knows SQL. What a method that writes has answered is on disk and survives a power cut; what it
-//! has not answered is there whole or not at all. Journal rows are the stream, [`Store::bell`] is only the doorbell.
+//! has not answered is there whole or not at all. Journal rows are the stream; [`Store::newest_row`] only says that there
+//! are new ones.
 
 pub mod format;
 
@@ -52,7 +53,7 @@ struct Inner {
     clock: Clock,
     reader: reader::Reader,
     writer: writer::Writer,
-    bell: watch::Sender<i64>,
+    newest_row: watch::Sender<i64>,
     state_dir: PathBuf,
     _lock: database::Lock,
 }
@@ -72,11 +73,12 @@ impl Store {
     /// As those of [`Store::open`].
     pub fn open_with(state_dir: &Path, clock: Clock, retention: Retention) -> Result<Self, StoreError> {
         let database::Opened { writing, reading, newest, lock } = database::open(state_dir)?;
-        let bell = watch::Sender::new(newest);
-        let writer = writer::Writer::start(writing, bell.clone(), retention::Upkeep::new(retention, clock.clone()))?;
+        let newest_row = watch::Sender::new(newest);
+        let writer =
+            writer::Writer::start(writing, newest_row.clone(), retention::Upkeep::new(retention, clock.clone()))?;
         let reader = reader::Reader::start(reading)?;
         let state_dir = state_dir.to_owned();
-        Ok(Self(Arc::new(Inner { clock, reader, writer, bell, state_dir, _lock: lock })))
+        Ok(Self(Arc::new(Inner { clock, reader, writer, newest_row, state_dir, _lock: lock })))
     }
 
     /// Answers when the writer has come to this question, whatever it can do then.
@@ -84,11 +86,11 @@ impl Store {
         let _ = self.0.writer.write(|_| Ok(())).await;
     }
 
-    /// Rings with the number of the newest journal row after every commit that wrote one. Take the bell first and
-    /// read then: so nothing falls in between.
+    /// The number of the newest journal row, as of the last commit. Take the receiver first and read then: so nothing falls
+    /// in between.
     #[must_use]
-    pub fn bell(&self) -> watch::Receiver<i64> {
-        self.0.bell.subscribe()
+    pub fn newest_row(&self) -> watch::Receiver<i64> {
+        self.0.newest_row.subscribe()
     }
 }
 
@@ -102,7 +104,7 @@ pub fn is_in_use(state_dir: &Path) -> std::io::Result<bool> {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store(at {})", *self.0.bell.borrow())
+        write!(f, "Store(at {})", *self.0.newest_row.borrow())
     }
 }
 
@@ -120,14 +122,14 @@ mod tests {
     pub(super) const DAY: i64 = 24 * 60 * 60 * 1000;
 
     /// A store in a directory of its own, and a clock that stands still until it is moved.
-    pub(super) struct Desk {
+    pub(super) struct TestStore {
         pub(super) directory: TempDir,
         pub(super) time: Arc<AtomicI64>,
         pub(super) store: Store,
         retention: Retention,
     }
 
-    impl Desk {
+    impl TestStore {
         pub(super) fn new() -> Self {
             Self::with(Retention::default())
         }
@@ -191,10 +193,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_answered_is_there_after_the_store_was_closed_and_opened_again() {
-        let desk = Desk::new();
-        let deployment = desk.new_one("shop").await;
-        let desk = desk.reopen();
-        assert_eq!(desk.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
-        assert_eq!(*desk.store.bell().borrow(), 1);
+        let fixture = TestStore::new();
+        let deployment = fixture.new_one("shop").await;
+        let fixture = fixture.reopen();
+        assert_eq!(fixture.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
+        assert_eq!(*fixture.store.newest_row().borrow(), 1);
     }
 }

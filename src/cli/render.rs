@@ -10,7 +10,7 @@ use crate::model::{DeploymentId, one_line};
 use crate::wire::event::Event;
 use crate::wire::event::EventView;
 use crate::wire::state::Outcome;
-use crate::wire::text::Teller;
+use crate::wire::text::TextWriter;
 
 use bars::Bars;
 
@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 2000;
 /// Shows one deployment.
 pub(super) struct Renderer {
     deployment: DeploymentId,
-    teller: Teller,
+    writer: TextWriter,
     bars: Option<Bars>,
 }
 
@@ -36,7 +36,7 @@ impl Renderer {
     /// Shows `deployment` in the way that suits `output`.
     pub(super) fn new(deployment: DeploymentId, output: &Output) -> Self {
         let bars = (output.is_watched() && !output.is_json()).then(|| Bars::new(output.is_coloured()));
-        Self { teller: Teller::new(deployment.clone()), deployment, bars }
+        Self { writer: TextWriter::new(deployment.clone()), deployment, bars }
     }
 
     /// Shows one event. After the last one, says how the command ends.
@@ -44,11 +44,11 @@ impl Renderer {
         if output.is_json() {
             output.record(&Record { deployment: &self.deployment, event: view });
         } else {
-            let lines = self.teller.tell(view.at, &view.event);
+            let lines = self.writer.tell(view.at, &view.event);
             let lines: Vec<String> =
                 lines.iter().map(|line| output.paint(style(&view.event), &one_line(line, LONGEST_LINE))).collect();
             match &mut self.bars {
-                Some(bars) => bars.show(output, view, self.teller.plan(), &lines),
+                Some(bars) => bars.show(output, view, self.writer.plan(), &lines),
                 None => lines.iter().for_each(|line| output.line(line)),
             }
         }

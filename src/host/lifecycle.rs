@@ -46,17 +46,17 @@ pub(super) fn survey(lifecycle: &Lifecycle) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Narrator;
+    use crate::host::Reporter;
     use crate::host::program::own::tests::{change, lease, shell};
     use crate::host::program::runs::Runs;
 
     #[tokio::test]
     async fn each_end_has_its_command_and_what_somebody_wanted_has_none() {
         let directory = tempfile::tempdir().unwrap();
-        let (lease, (narrator, _remarks)) = (lease().await, Narrator::new());
+        let (lease, (reporter, _remarks)) = (lease().await, Reporter::new());
         let runs = Runs::new(None);
         let context =
-            Context { lease: &lease, directory: directory.path(), runs: &runs, must: true, narrator: &narrator };
+            Context { lease: &lease, directory: directory.path(), runs: &runs, must: true, reporter: &reporter };
         let says = |word: &str| Some(shell(&format!("echo {word} $WINDLASS_OUTCOME \"$WINDLASS_REASON\" >> said"), 10));
         let lifecycle = Lifecycle { before: None, after: says("after"), on_failure: says("failed") };
         for (outcome, reason) in [

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use nix::unistd::{User, getuid};
 
 use super::engine::client::Engine;
-use super::engine::credentials::{RegistryCredentials, Vault};
+use super::engine::credentials::{CredentialStore, RegistryCredentials};
 use super::engine::record::ImageRecord;
 use super::finding::Finding;
 use super::lifecycle;
@@ -18,7 +18,7 @@ use super::program::runs::Runs;
 use super::target::Equipment;
 use super::target::compose::memory::Memory;
 use super::target::driver::Driver;
-use super::{End, EngineVersion, Host, HostError, Narrator};
+use super::{End, EngineVersion, Host, HostError, Reporter};
 use crate::deploy::plan::{Source, Step};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
@@ -46,7 +46,7 @@ pub struct MachineSettings {
 #[derive(Debug)]
 pub struct Machine {
     engine: Engine,
-    vault: Vault,
+    credentials: CredentialStore,
     docker_config: Option<PathBuf>,
     memory: Memory,
     runs: Runs,
@@ -61,7 +61,7 @@ impl Machine {
         let chosen = settings.docker_config.clone().or_else(|| variable("DOCKER_CONFIG").map(PathBuf::from));
         Self {
             engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system(), record),
-            vault: Vault::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
+            credentials: CredentialStore::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
             docker_config: settings.docker_config,
             memory: Memory::default(),
             runs: Runs::new(settings.runs),
@@ -70,7 +70,7 @@ impl Machine {
 
     /// Takes over registry credentials that were configured anew. Which engine is driven stays as it was.
     pub fn reconfigure(&self, settings: MachineSettings) {
-        self.vault.replace(settings.registries);
+        self.credentials.replace(settings.registries);
     }
 
     /// Which engine answers.
@@ -91,13 +91,13 @@ impl Machine {
     /// What keeps this host from having credentials for the registries of these projects' images.
     pub async fn survey_registries(&self, specs: &[&ProjectSpec]) -> Vec<Finding> {
         let registries: BTreeSet<&str> = specs.iter().flat_map(|spec| &spec.images).map(Repository::host).collect();
-        self.vault.survey(registries).await
+        self.credentials.survey(registries).await
     }
 
     /// Whether each registry takes the credentials that a pull would use. What keeps this host from having any is a
     /// finding of [`Machine::survey_registries`].
     pub async fn log_in(&self, registries: &BTreeSet<&str>) -> Vec<Finding> {
-        let one = async |host: &str| self.engine.log_in(host, &self.vault.login(host).await).await;
+        let one = async |host: &str| self.engine.log_in(host, &self.credentials.login(host).await).await;
         join_all(registries.iter().map(|host| one(host))).await.into_iter().flatten().collect()
     }
 
@@ -125,7 +125,7 @@ impl Machine {
     fn equipment(&self) -> Equipment<'_> {
         Equipment {
             engine: &self.engine,
-            vault: &self.vault,
+            credentials: &self.credentials,
             runs: &self.runs,
             docker_config: self.docker_config.as_deref(),
             memory: &self.memory,
@@ -136,14 +136,14 @@ impl Machine {
         self.equipment().driver(spec)
     }
 
-    async fn pull(&self, image: &PinnedImage, narrator: &Narrator) -> Result<(), HostError> {
+    async fn pull(&self, image: &PinnedImage, reporter: &Reporter) -> Result<(), HostError> {
         let source = Source::Registry(image.clone());
         if self.engine.image_of(&source).await?.is_some() {
-            narrator.say("already present");
+            reporter.say("already present");
             return Ok(());
         }
-        let login = self.vault.login(image.image.repository().host()).await;
-        self.engine.pull(image, &login, narrator).await?;
+        let login = self.credentials.login(image.image.repository().host()).await;
+        self.engine.pull(image, &login, reporter).await?;
         match self.engine.image_of(&source).await? {
             Some(here) => self.engine.note(image, &here).await,
             None => {
@@ -174,7 +174,7 @@ impl Host for Machine {
                 return Ok(pinned);
             }
         }
-        let login = self.vault.login(image.repository().host()).await;
+        let login = self.credentials.login(image.repository().host()).await;
         let found = self.engine.resolve(image, &login).await?;
         match image.digest() {
             Some(named) if *named != found => {
@@ -209,22 +209,22 @@ impl Host for Machine {
         lease: &Lease,
         spec: &ProjectSpec,
         step: &Step,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
-        self.runs.end_leftovers(lease.project(), narrator).await?;
+        self.runs.end_leftovers(lease.project(), reporter).await?;
         let driver = self.driver(spec);
         match step {
-            Step::Pull { image } => self.pull(image, narrator).await,
+            Step::Pull { image } => self.pull(image, reporter).await,
             Step::Keep { images } => self.keep(lease.project(), images).await,
             Step::Before { change } => {
                 let (directory, must) = (driver.directory(), change.back);
-                let context = Context { lease, directory, runs: &self.runs, must, narrator };
+                let context = Context { lease, directory, runs: &self.runs, must, reporter };
                 lifecycle::before(&spec.lifecycle, change, &context).await
             }
             Step::Pin { reference, image } => driver.pin(reference, image).await,
-            Step::Apply { services, change } => driver.apply(lease, services, change, narrator).await,
-            Step::AwaitHealthy { services, images } => driver.await_healthy(services, images, narrator).await,
-            Step::Remove { services, unpin } => driver.remove(lease, services, unpin, narrator).await,
+            Step::Apply { services, change } => driver.apply(lease, services, change, reporter).await,
+            Step::AwaitHealthy { services, images } => driver.await_healthy(services, images, reporter).await,
+            Step::Remove { services, unpin } => driver.remove(lease, services, unpin, reporter).await,
         }
     }
 
@@ -233,11 +233,11 @@ impl Host for Machine {
         lease: &Lease,
         spec: &ProjectSpec,
         end: &End,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
-        self.runs.end_leftovers(lease.project(), narrator).await?;
+        self.runs.end_leftovers(lease.project(), reporter).await?;
         let driver = self.driver(spec);
-        let context = Context { lease, directory: driver.directory(), runs: &self.runs, must: true, narrator };
+        let context = Context { lease, directory: driver.directory(), runs: &self.runs, must: true, reporter };
         lifecycle::conclude(&spec.lifecycle, end, &context).await
     }
 
@@ -246,9 +246,9 @@ impl Host for Machine {
         lease: &Lease,
         spec: &ProjectSpec,
         keep: &[PinnedImage],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
-        self.engine.let_go(lease.project(), &spec.images, keep, narrator).await?;
+        self.engine.let_go(lease.project(), &spec.images, keep, reporter).await?;
         // Somebody may have removed what holds the others in the meantime.
         for source in keep.iter().rev().cloned().map(Source::Registry) {
             if let Some(image) = self.engine.image_of(&source).await? {

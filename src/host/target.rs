@@ -15,14 +15,14 @@ use self::compose::memory::Memory;
 use self::driver::Driver;
 use self::systemd::driver::SystemdDriver;
 use super::engine::client::Engine;
-use super::engine::credentials::Vault;
+use super::engine::credentials::CredentialStore;
 use super::program::runs::Runs;
 use crate::deploy::spec::{Compose, ProjectSpec, Target};
 
 /// What a machine has for its targets.
 pub(super) struct Equipment<'a> {
     pub(super) engine: &'a Engine,
-    pub(super) vault: &'a Vault,
+    pub(super) credentials: &'a CredentialStore,
     pub(super) runs: &'a Runs,
     /// Docker's own configuration, where another than the default one was chosen.
     pub(super) docker_config: Option<&'a Path>,
@@ -33,11 +33,17 @@ pub(super) struct Equipment<'a> {
 impl<'a> Equipment<'a> {
     /// What drives the project's target.
     pub(super) fn driver(&self, spec: &'a ProjectSpec) -> Box<dyn Driver + 'a> {
-        let Self { engine, vault, runs, memory, .. } = *self;
+        let Self { engine, credentials, runs, memory, .. } = *self;
         match &spec.target {
-            Target::Compose(compose) => {
-                Box::new(ComposeDriver { engine, vault, memory, runs, command: self.compose(compose), spec, compose })
-            }
+            Target::Compose(compose) => Box::new(ComposeDriver {
+                engine,
+                credentials,
+                memory,
+                runs,
+                command: self.compose(compose),
+                spec,
+                compose,
+            }),
             Target::Systemd(systemd) => Box::new(SystemdDriver { engine, spec, systemd }),
             Target::Command(commands) => Box::new(CommandDriver { engine, runs, spec, commands }),
         }

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::App;
 use super::answer::{accepted, json, locate};
 use super::error::Error;
+use super::event_stream::{EventStream, Until};
 use super::follow::Follower;
 use super::format::Format;
-use super::telling::{Telling, Until};
 use super::wish::{Form, Wish};
 use crate::deploy::catalog::Project;
 use crate::intake::Decided;
@@ -53,8 +53,8 @@ impl App {
         };
         let id = deployment.id.clone();
         let follower = Follower::new(&self.0.store, deployment.id, 0);
-        let telling = Telling::new(self, head, follower, format, Until::Outcome { at_most: until });
-        Ok(locate(telling.breaking_off_unless_good().response(), &id))
+        let stream = EventStream::new(self, head, follower, format, Until::Outcome { at_most: until });
+        Ok(locate(stream.breaking_off_unless_good().response(), &id))
     }
 
     async fn tell_outcome(

@@ -1,4 +1,4 @@
-//! Reads a deployment's journal as it grows. The rows are the stream; the store's bell only says when to look.
+//! Reads a deployment's journal as it grows. The rows are the stream; the number of the newest one only says when to look.
 
 use std::time::Duration;
 
@@ -11,24 +11,31 @@ use crate::store::{Entry, Store, StoreError};
 
 /// Rows that are held in memory for one reader at a time.
 const PAGE: usize = 64;
-/// The bell rings for every deployment on the host. A reader that it rang for in vain does not look again sooner.
+/// Rows of every deployment on the host count. A reader for whom there was none does not look again sooner.
 const LULL: Duration = Duration::from_millis(50);
 
 /// One reader of one deployment's journal.
 pub(super) struct Follower {
     store: Store,
-    bell: watch::Receiver<i64>,
+    newest_row: watch::Receiver<i64>,
     id: DeploymentId,
     after: i64,
     looked: Instant,
-    /// Whether the bell has rung since something was found.
-    rung: bool,
+    /// Whether rows were written since something was found.
+    has_news: bool,
 }
 
 impl Follower {
     /// A reader of all that comes after the row `after`.
     pub(super) fn new(store: &Store, id: DeploymentId, after: i64) -> Self {
-        Self { store: store.clone(), bell: store.bell(), id, after, looked: Instant::now(), rung: false }
+        Self {
+            store: store.clone(),
+            newest_row: store.newest_row(),
+            id,
+            after,
+            looked: Instant::now(),
+            has_news: false,
+        }
     }
 
     pub(super) fn id(&self) -> &DeploymentId {
@@ -37,8 +44,8 @@ impl Follower {
 
     /// What is there already, up to a page of it.
     pub(super) async fn page(&mut self) -> Result<Vec<Entry>, StoreError> {
-        // What is written from here on rings again.
-        self.bell.mark_unchanged();
+        // What is written from here on counts again.
+        self.newest_row.mark_unchanged();
         self.looked = Instant::now();
         let entries = self.store.events(&self.id, self.after, PAGE).await?;
         if let Some(last) = entries.last() {
@@ -48,19 +55,19 @@ impl Follower {
     }
 
     /// The next page, once there is something in it. Nothing is lost when this is given up half-way: it begins with
-    /// a look, whether the bell rings or not.
+    /// a look, whether rows were written or not.
     pub(super) async fn next(&mut self) -> Result<Vec<Entry>, StoreError> {
         loop {
             let entries = self.page().await?;
             if !entries.is_empty() {
-                self.rung = false;
+                self.has_news = false;
                 return Ok(entries);
             }
-            self.bell.changed().await.map_err(|_| StoreError::Closed)?;
-            if self.rung {
+            self.newest_row.changed().await.map_err(|_| StoreError::Closed)?;
+            if self.has_news {
                 sleep_until(self.looked + LULL).await;
             }
-            self.rung = true;
+            self.has_news = true;
         }
     }
 

@@ -8,12 +8,12 @@ use crate::model::{DeploymentId, Timestamp, one_line};
 use crate::store::Entry;
 use crate::wire::event::EventView;
 use crate::wire::json;
-use crate::wire::text::Teller;
+use crate::wire::text::TextWriter;
 
 /// Longer lines are cut.
 const LONGEST_LINE: usize = 4000;
 
-/// The form of a telling, and what it has to remember.
+/// The form of a stream, and what it has to remember.
 pub(super) enum Format {
     /// One JSON array.
     Array {
@@ -25,19 +25,19 @@ pub(super) enum Format {
     /// Server-sent events.
     Events,
     /// Lines for people.
-    Text(Box<Tale>),
+    Text(Box<TextFormat>),
 }
 
 /// What has been told in words.
-pub(super) struct Tale {
+pub(super) struct TextFormat {
     id: DeploymentId,
-    teller: Teller,
+    writer: TextWriter,
     status: Option<Status>,
     /// When what is going on now began.
     since: Option<Timestamp>,
 }
 
-/// Why a telling ends before the deployment does.
+/// Why a stream ends before the deployment does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interruption {
     /// The caller wanted to wait no longer.
@@ -51,8 +51,8 @@ pub(super) enum Interruption {
 impl Format {
     /// Lines about the deployment `id`, from its first event on.
     pub(super) fn text(id: DeploymentId) -> Self {
-        let teller = Teller::new(id.clone());
-        Self::Text(Box::new(Tale { id, teller, status: None, since: None }))
+        let writer = TextWriter::new(id.clone());
+        Self::Text(Box::new(TextFormat { id, writer, status: None, since: None }))
     }
 
     pub(super) const fn content_type(&self) -> &'static str {
@@ -82,7 +82,7 @@ impl Format {
                 write_json(out, seq, at, &event);
                 out.extend_from_slice(b"\n\n");
             }
-            Self::Text(tale) => tale.entry(at, &event, out),
+            Self::Text(text) => text.entry(at, &event, out),
         }
     }
 
@@ -92,7 +92,7 @@ impl Format {
             Self::Array { .. } => {}
             Self::Lines => out.push(b'\n'),
             Self::Events => out.extend_from_slice(b": still there\n\n"),
-            Self::Text(tale) => tale.heartbeat(now, out),
+            Self::Text(text) => text.heartbeat(now, out),
         }
     }
 
@@ -106,8 +106,8 @@ impl Format {
         match self {
             Self::Array { .. } | Self::Lines => {}
             Self::Events => drop(write!(out, ": {why}\n\n")),
-            Self::Text(tale) => {
-                let id = &tale.id;
+            Self::Text(text) => {
+                let id = &text.id;
                 let _ = writeln!(out, "running {id}: {why}; GET /v1/deployments/{id}/events follows it");
             }
         }
@@ -126,9 +126,9 @@ fn write_json(out: &mut Vec<u8>, seq: i64, at: Timestamp, event: &Event) {
     out.extend(json::compact(&EventView { id: seq, at, event: event.into() }).unwrap_or_default().into_bytes());
 }
 
-impl Tale {
+impl TextFormat {
     fn entry(&mut self, at: Timestamp, event: &Event, out: &mut Vec<u8>) {
-        for line in self.teller.tell(at, &event.into()) {
+        for line in self.writer.tell(at, &event.into()) {
             let _ = writeln!(out, "{}", one_line(&line, LONGEST_LINE));
         }
         let before = self.status.as_ref().map(going_on);

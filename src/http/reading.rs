@@ -10,11 +10,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use super::access::Access;
 use super::answer::{json, view};
 use super::error::Error;
+use super::event_stream::{EventStream, Until};
 use super::follow::Follower;
 use super::format::Format;
 use super::negotiate::choose;
 use super::peer::Peer;
-use super::telling::{Telling, Until};
 use crate::deploy::catalog::Project;
 use crate::deploy::gate::Freeze;
 use crate::deploy::status::State as Progress;
@@ -144,10 +144,10 @@ pub(super) async fn events(
         Form::Text => Format::text(found.id),
     };
     let until = if follow { Until::Outcome { at_most: None } } else { Until::Now };
-    let telling = Telling::new(&access.app, &head, follower, format, until);
+    let stream = EventStream::new(&access.app, &head, follower, format, until);
     // Lines are for shells, and a shell looks at the exit code. Programs read the outcome.
-    let telling = if form == Form::Text { telling.breaking_off_unless_good() } else { telling };
-    Ok(telling.response())
+    let stream = if form == Form::Text { stream.breaking_off_unless_good() } else { stream };
+    Ok(stream.response())
 }
 
 fn last_event(headers: &HeaderMap) -> Result<i64, Error> {

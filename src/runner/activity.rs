@@ -1,4 +1,4 @@
-//! What is under way right now, for whoever shows it. The journal is the truth; this is only the doorplate.
+//! What is under way right now, for whoever shows it. The journal is the truth; this is a copy in memory.
 
 use std::collections::BTreeMap;
 

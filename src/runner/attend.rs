@@ -6,8 +6,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::Runner;
 use super::activity::Place;
-use super::carry::Carrier;
-use super::scribe::{Halt, Scribe};
+use super::execution::Execution;
+use super::journal::{Halt, JournalWriter};
 use crate::deploy::event::{Event, Outcome};
 use crate::deploy::recover;
 use crate::lanes::Turn;
@@ -23,7 +23,7 @@ impl Runner {
         cancelled: watch::Receiver<Option<String>>,
     ) {
         let id = deployment.id.clone();
-        let mut scribe = Scribe::new(self.0.store.clone(), deployment, self.0.aborting.clone());
+        let mut journal = JournalWriter::new(self.0.store.clone(), deployment, self.0.aborting.clone());
         let mut place = Place::waiting(&self.0.activity);
         let turn = tokio::select! {
             biased;
@@ -32,22 +32,22 @@ impl Runner {
         };
         let done = match turn {
             Ok(Turn::Lease(lease)) => {
-                let project = &scribe.deployment().project;
+                let project = &journal.deployment().project;
                 place.begin(&id, project);
                 let configured = self.project(project);
                 let spec = configured.as_ref().map(|project| &*project.spec);
-                match recover::spec(project, &scribe.deployment().status, spec) {
+                match recover::spec(project, &journal.deployment().status, spec) {
                     Some(spec) => {
-                        let carrier = Carrier::new(Arc::clone(&self.0), Arc::new(spec), lease, cancelled, scribe);
-                        carrier.carry(configured.as_deref()).await
+                        let execution = Execution::new(Arc::clone(&self.0), Arc::new(spec), lease, cancelled, journal);
+                        execution.run(configured.as_deref()).await
                     }
-                    None => give_up_unconfigured(&mut scribe).await,
+                    None => give_up_unconfigured(&mut journal).await,
                 }
             }
-            Ok(Turn::Superseded { by }) => scribe.write(Event::superseded(&by)).await,
+            Ok(Turn::Superseded { by }) => journal.write(Event::superseded(&by)).await,
             Ok(Turn::Cancelled) => {
                 let reason = cancelled.borrow().clone();
-                scribe.write(Event::Finished { outcome: Outcome::Cancelled, reason }).await
+                journal.write(Event::Finished { outcome: Outcome::Cancelled, reason }).await
             }
             // The queues live as long as the runner.
             Err(oneshot::error::RecvError { .. }) => return,
@@ -63,17 +63,17 @@ impl Runner {
 }
 
 /// The project was taken out of the configuration while one of its deployments was waiting or under way.
-async fn give_up_unconfigured(scribe: &mut Scribe) -> Result<(), Halt> {
-    let project = &scribe.deployment().project;
+async fn give_up_unconfigured(journal: &mut JournalWriter) -> Result<(), Halt> {
+    let project = &journal.deployment().project;
     let reason = format!("the project {project} is no longer configured on this host");
-    let status = &scribe.deployment().status;
+    let status = &journal.deployment().status;
     let disturbed = status.course.as_ref().is_some_and(|course| course.disturbed);
     if !disturbed {
-        return scribe.write(Event::Finished { outcome: Outcome::Abandoned, reason: Some(reason) }).await;
+        return journal.write(Event::Finished { outcome: Outcome::Abandoned, reason: Some(reason) }).await;
     }
     if status.course.as_ref().is_some_and(|course| course.back.is_none()) {
         let cause = crate::deploy::event::Cause::Failed(reason.clone());
-        scribe.write(Event::RollingBack { cause, plan: crate::deploy::plan::Plan::default() }).await?;
+        journal.write(Event::RollingBack { cause, plan: crate::deploy::plan::Plan::default() }).await?;
     }
-    scribe.write(Event::Finished { outcome: Outcome::RollbackFailed, reason: Some(reason) }).await
+    journal.write(Event::Finished { outcome: Outcome::RollbackFailed, reason: Some(reason) }).await
 }

@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::scribe::Halt;
+use super::journal::Halt;
 use crate::deploy::event::Cause;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 
 /// How long to wait before a step is tried again, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -117,7 +117,7 @@ impl Persistence {
 /// Tries again, with growing pauses, for as long as it is worth it.
 pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
     persistence: Persistence,
-    narrator: &Narrator,
+    reporter: &Reporter,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, HostError> {
     let mut pause = RETRY_FIRST;
@@ -131,7 +131,7 @@ pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
         if Instant::now() + pause >= *until.get_or_insert(limit) {
             return Err(error);
         }
-        narrator.say(&format!("{error}; trying again"));
+        reporter.say(&format!("{error}; trying again"));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_LONGEST);
     }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Runner;
-use super::carry::Carrier;
+use super::execution::Execution;
 use super::guard::Failure;
 use crate::deploy::plan::{self, Plan};
 use crate::deploy::rollout::Rollout;
@@ -62,7 +62,7 @@ impl Runner {
     }
 }
 
-impl Carrier {
+impl Execution {
     /// As [`Runner::prepare`], with a claim to all that will be changed.
     pub(super) async fn prepare(&mut self, release: &[PinnedImage]) -> Result<(Snapshot, Plan), Failure> {
         let (runner, spec) = (Runner(Arc::clone(&self.inner)), Arc::clone(&self.spec));

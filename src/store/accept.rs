@@ -297,7 +297,7 @@ fn forget(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
 mod tests {
     use futures_util::future::join_all;
 
-    use super::super::tests::{DAY, Desk, delivery, delivery_of, request};
+    use super::super::tests::{DAY, TestStore, delivery, delivery_of, request};
     use super::*;
     use crate::deploy::event::RequestedBy;
     use crate::deploy::gate::Freeze;
@@ -323,33 +323,37 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_delivery_joins_its_deployment_and_another_body_is_a_conflict() {
-        let desk = Desk::new();
-        let first = new(desk.accept(request("shop", delivery("a", "x"))).await);
-        assert_eq!(desk.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first.clone()));
-        assert_eq!(desk.accept(request("shop", delivery("a", "y"))).await, Acceptance::Conflict(first.id.clone()));
-        let elsewhere = new(desk.accept(request("site", delivery("a", "x"))).await);
+        let fixture = TestStore::new();
+        let first = new(fixture.accept(request("shop", delivery("a", "x"))).await);
+        assert_eq!(fixture.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first.clone()));
+        assert_eq!(fixture.accept(request("shop", delivery("a", "y"))).await, Acceptance::Conflict(first.id.clone()));
+        let elsewhere = new(fixture.accept(request("site", delivery("a", "x"))).await);
         assert_ne!(elsewhere.id, first.id, "delivery ids are a project's own");
-        new(desk.accept(request("shop", delivery("b", "x"))).await);
-        assert_eq!(desk.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first), "newest or not");
+        new(fixture.accept(request("shop", delivery("b", "x"))).await);
+        assert_eq!(
+            fixture.accept(request("shop", delivery("a", "x"))).await,
+            Acceptance::Joined(first),
+            "newest or not"
+        );
     }
 
     #[tokio::test]
     async fn a_body_joins_while_its_deployment_is_the_newest_and_is_a_replay_afterwards() {
-        let desk = Desk::new();
-        let first = new(desk.accept(request("shop", body("x"))).await);
-        desk.new_one("site").await;
-        assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Joined(first.clone()));
-        desk.new_one("shop").await;
-        assert_eq!(desk.accept(request("shop", body("x"))).await, Acceptance::Replayed(Some(first.id)));
+        let fixture = TestStore::new();
+        let first = new(fixture.accept(request("shop", body("x"))).await);
+        fixture.new_one("site").await;
+        assert_eq!(fixture.accept(request("shop", body("x"))).await, Acceptance::Joined(first.clone()));
+        fixture.new_one("shop").await;
+        assert_eq!(fixture.accept(request("shop", body("x"))).await, Acceptance::Replayed(Some(first.id)));
     }
 
     #[tokio::test]
     async fn a_delivery_id_is_its_keys_own() {
-        let desk = Desk::new();
-        let narrow = new(desk.accept(request("shop", delivery_of("narrow", "run-1", "x"))).await);
-        let ci = new(desk.accept(request("shop", delivery_of("ci", "run-1", "y"))).await);
+        let fixture = TestStore::new();
+        let narrow = new(fixture.accept(request("shop", delivery_of("narrow", "run-1", "x"))).await);
+        let ci = new(fixture.accept(request("shop", delivery_of("ci", "run-1", "y"))).await);
         for (key, body, its) in [("narrow", "x", narrow), ("ci", "y", ci)] {
-            assert_eq!(desk.accept(request("shop", delivery_of(key, "run-1", body))).await, Acceptance::Joined(its));
+            assert_eq!(fixture.accept(request("shop", delivery_of(key, "run-1", body))).await, Acceptance::Joined(its));
         }
     }
 
@@ -357,21 +361,21 @@ mod tests {
     async fn what_was_refused_may_come_again_until_something_newer_is_accepted_and_is_a_replay_afterwards() {
         let project = "shop".parse().unwrap();
         for repetition in [delivery("a", "x"), body("x")] {
-            let desk = Desk::new();
-            desk.new_one("shop").await;
-            desk.store.freeze(&project, frozen_by_ann(None)).await.unwrap();
+            let fixture = TestStore::new();
+            fixture.new_one("shop").await;
+            fixture.store.freeze(&project, frozen_by_ann(None)).await.unwrap();
             for _ in 0..2 {
-                let refused = desk.accept(request("shop", repetition.clone())).await;
+                let refused = fixture.accept(request("shop", repetition.clone())).await;
                 assert!(matches!(refused, Acceptance::Refused(Closed::Frozen(_))), "{refused:?}");
             }
-            desk.store.unfreeze(&project, "ann").await.unwrap();
-            desk.new_one("site").await;
-            assert_eq!(desk.store.known(&project, &repetition).await.unwrap(), None, "of another project");
-            desk.new_one("shop").await;
-            assert_eq!(desk.accept(request("shop", repetition.clone())).await, Acceptance::Replayed(None));
-            assert_eq!(desk.store.known(&project, &repetition).await.unwrap(), Some(Acceptance::Replayed(None)));
-            let desk = desk.reopen();
-            assert_eq!(desk.accept(request("shop", repetition)).await, Acceptance::Replayed(None));
+            fixture.store.unfreeze(&project, "ann").await.unwrap();
+            fixture.new_one("site").await;
+            assert_eq!(fixture.store.known(&project, &repetition).await.unwrap(), None, "of another project");
+            fixture.new_one("shop").await;
+            assert_eq!(fixture.accept(request("shop", repetition.clone())).await, Acceptance::Replayed(None));
+            assert_eq!(fixture.store.known(&project, &repetition).await.unwrap(), Some(Acceptance::Replayed(None)));
+            let fixture = fixture.reopen();
+            assert_eq!(fixture.accept(request("shop", repetition)).await, Acceptance::Replayed(None));
         }
     }
 
@@ -379,68 +383,68 @@ mod tests {
     async fn what_was_refused_and_comes_again_in_time_is_a_deployment_like_any_other() {
         let project = "shop".parse().unwrap();
         for repetition in [delivery("a", "x"), body("x")] {
-            let desk = Desk::new();
-            desk.store.refuse(&project, repetition.clone()).await.unwrap();
-            let deployment = new(desk.accept(request("shop", repetition.clone())).await);
-            desk.store.refuse(&project, repetition.clone()).await.unwrap();
-            assert_eq!(desk.accept(request("shop", repetition)).await, Acceptance::Joined(deployment));
+            let fixture = TestStore::new();
+            fixture.store.refuse(&project, repetition.clone()).await.unwrap();
+            let deployment = new(fixture.accept(request("shop", repetition.clone())).await);
+            fixture.store.refuse(&project, repetition.clone()).await.unwrap();
+            assert_eq!(fixture.accept(request("shop", repetition)).await, Acceptance::Joined(deployment));
         }
     }
 
     #[tokio::test]
     async fn a_stale_body_is_a_replay_once_something_newer_was_accepted() {
-        let desk = Desk::new();
-        new(desk.accept(sequenced("shop", 7)).await);
+        let fixture = TestStore::new();
+        new(fixture.accept(sequenced("shop", 7)).await);
         let stale = DeployRequest { sequence: Some(3), ..request("shop", body("x")) };
-        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
-        assert_eq!(desk.accept(stale.clone()).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
-        desk.new_one("shop").await;
-        assert_eq!(desk.accept(stale).await, Acceptance::Replayed(None));
+        assert_eq!(fixture.accept(stale.clone()).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
+        assert_eq!(fixture.accept(stale.clone()).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
+        fixture.new_one("shop").await;
+        assert_eq!(fixture.accept(stale).await, Acceptance::Replayed(None));
     }
 
     #[tokio::test]
     async fn what_asked_for_no_deployment_deploys_nothing_when_it_comes_again_and_another_one_does() {
         let project = "shop".parse().unwrap();
         for (repetition, other) in [(delivery("a", "x"), delivery("b", "x")), (body("x"), body("y"))] {
-            let desk = Desk::new();
-            desk.store.refuse(&project, repetition.clone()).await.unwrap();
+            let fixture = TestStore::new();
+            fixture.store.refuse(&project, repetition.clone()).await.unwrap();
             for _ in 0..2 {
-                desk.store.use_up(&project, repetition.clone()).await.unwrap();
-                assert_eq!(desk.accept(request("shop", repetition.clone())).await, Acceptance::UsedUp);
+                fixture.store.use_up(&project, repetition.clone()).await.unwrap();
+                assert_eq!(fixture.accept(request("shop", repetition.clone())).await, Acceptance::UsedUp);
             }
-            let deployment = new(desk.accept(request("shop", other.clone())).await);
+            let deployment = new(fixture.accept(request("shop", other.clone())).await);
             // A plan of what was deployed changes nothing about it.
-            desk.store.use_up(&project, other.clone()).await.unwrap();
-            assert_eq!(desk.accept(request("shop", other)).await, Acceptance::Joined(deployment));
+            fixture.store.use_up(&project, other.clone()).await.unwrap();
+            assert_eq!(fixture.accept(request("shop", other)).await, Acceptance::Joined(deployment));
         }
     }
 
     #[tokio::test]
     async fn a_known_delivery_can_be_asked_for_without_writing() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let project = "shop".parse().unwrap();
         let a = delivery("a", "x");
-        assert_eq!(desk.store.known(&project, &a).await.unwrap(), None);
-        let first = new(desk.accept(request("shop", a.clone())).await);
-        assert_eq!(desk.store.known(&project, &a).await.unwrap(), Some(Acceptance::Joined(first)));
-        assert_eq!(desk.store.known(&project, &Repetition::Never).await.unwrap(), None);
-        assert_eq!(*desk.store.bell().borrow(), 1);
+        assert_eq!(fixture.store.known(&project, &a).await.unwrap(), None);
+        let first = new(fixture.accept(request("shop", a.clone())).await);
+        assert_eq!(fixture.store.known(&project, &a).await.unwrap(), Some(Acceptance::Joined(first)));
+        assert_eq!(fixture.store.known(&project, &Repetition::Never).await.unwrap(), None);
+        assert_eq!(*fixture.store.newest_row().borrow(), 1);
     }
 
     #[tokio::test]
     async fn an_id_that_reads_like_a_body_is_not_taken_for_one() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let digest = Digest::of(b"x");
-        let by_body = new(desk
+        let by_body = new(fixture
             .accept(request("shop", Repetition::Body { key: "ci".parse().unwrap(), body: digest.clone() }))
             .await);
-        let by_id = new(desk.accept(request("shop", delivery(digest.as_str(), "x"))).await);
+        let by_id = new(fixture.accept(request("shop", delivery(digest.as_str(), "x"))).await);
         assert_ne!(by_body.id, by_id.id);
     }
 
     #[tokio::test]
     async fn only_a_lower_sequence_of_the_same_project_is_stale() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         for (project, sequence, stale) in [
             ("shop", 7, None),
             ("shop", 6, Some(7)),
@@ -451,76 +455,76 @@ mod tests {
             ("shop", u64::MAX, None),
             ("shop", 8, Some(u64::MAX)),
         ] {
-            let newest = match desk.accept(sequenced(project, sequence)).await {
+            let newest = match fixture.accept(sequenced(project, sequence)).await {
                 Acceptance::New(_) => None,
                 Acceptance::Refused(Closed::Stale { newest }) => Some(newest),
                 other => panic!("{other:?}"),
             };
             assert_eq!(newest, stale, "{project} {sequence}");
         }
-        desk.new_one("shop").await;
+        fixture.new_one("shop").await;
     }
 
     #[tokio::test]
     async fn an_operators_sequence_counts_though_it_is_lower() {
-        let desk = Desk::new();
-        new(desk.accept(sequenced("shop", u64::MAX)).await);
+        let fixture = TestStore::new();
+        new(fixture.accept(sequenced("shop", u64::MAX)).await);
         let operator = DeployRequest { requested_by: RequestedBy::default(), ..sequenced("shop", 5) };
-        new(desk.accept(operator).await);
-        assert_eq!(desk.accept(sequenced("shop", 4)).await, Acceptance::Refused(Closed::Stale { newest: 5 }));
-        new(desk.accept(sequenced("shop", 6)).await);
+        new(fixture.accept(operator).await);
+        assert_eq!(fixture.accept(sequenced("shop", 4)).await, Acceptance::Refused(Closed::Stale { newest: 5 }));
+        new(fixture.accept(sequenced("shop", 6)).await);
     }
 
     #[tokio::test]
     async fn a_frozen_project_takes_nothing_new_and_still_knows_its_deliveries() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let known = DeployRequest { sequence: Some(1), ..request("shop", delivery("a", "x")) };
-        let first = new(desk.accept(known.clone()).await);
-        new(desk.accept(sequenced("shop", 5)).await);
+        let first = new(fixture.accept(known.clone()).await);
+        new(fixture.accept(sequenced("shop", 5)).await);
         let freeze = frozen_by_ann(None);
-        desk.store.freeze(&"shop".parse().unwrap(), freeze.clone()).await.unwrap();
-        assert_eq!(desk.accept(known).await, Acceptance::Joined(first), "though frozen, and stale by now");
+        fixture.store.freeze(&"shop".parse().unwrap(), freeze.clone()).await.unwrap();
+        assert_eq!(fixture.accept(known).await, Acceptance::Joined(first), "though frozen, and stale by now");
         assert_eq!(
-            desk.accept(sequenced("shop", 1)).await,
+            fixture.accept(sequenced("shop", 1)).await,
             Acceptance::Refused(Closed::Frozen(freeze.clone())),
             "before stale"
         );
-        assert_eq!(desk.accept(sequenced("shop", 9)).await, Acceptance::Refused(Closed::Frozen(freeze)));
-        desk.new_one("site").await;
-        assert!(desk.store.unfreeze(&"shop".parse().unwrap(), "ann").await.unwrap());
-        new(desk.accept(sequenced("shop", 6)).await);
+        assert_eq!(fixture.accept(sequenced("shop", 9)).await, Acceptance::Refused(Closed::Frozen(freeze)));
+        fixture.new_one("site").await;
+        assert!(fixture.store.unfreeze(&"shop".parse().unwrap(), "ann").await.unwrap());
+        new(fixture.accept(sequenced("shop", 6)).await);
     }
 
     #[tokio::test]
     async fn a_freeze_ends_by_itself() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let project = "shop".parse().unwrap();
-        let until = desk.store.0.clock.now().plus(Duration::from_secs(60));
-        desk.store.freeze(&project, frozen_by_ann(Some(until))).await.unwrap();
-        desk.pass(59_999);
+        let until = fixture.store.0.clock.now().plus(Duration::from_secs(60));
+        fixture.store.freeze(&project, frozen_by_ann(Some(until))).await.unwrap();
+        fixture.pass(59_999);
         assert!(matches!(
-            desk.accept(request("shop", Repetition::Never)).await,
+            fixture.accept(request("shop", Repetition::Never)).await,
             Acceptance::Refused(Closed::Frozen(_))
         ));
-        desk.pass(1);
-        desk.new_one("shop").await;
+        fixture.pass(1);
+        fixture.new_one("shop").await;
     }
 
     #[tokio::test]
     async fn what_is_refused_leaves_nothing_behind() {
-        let desk = Desk::new();
-        new(desk.accept(sequenced("shop", 7)).await);
+        let fixture = TestStore::new();
+        new(fixture.accept(sequenced("shop", 7)).await);
         let stale = DeployRequest { sequence: Some(3), ..request("shop", delivery("a", "x")) };
-        assert_eq!(desk.accept(stale).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
+        assert_eq!(fixture.accept(stale).await, Acceptance::Refused(Closed::Stale { newest: 7 }));
         let again = DeployRequest { sequence: Some(7), ..request("shop", delivery("a", "other")) };
-        new(desk.accept(again).await);
-        assert_eq!(*desk.store.bell().borrow(), 2);
+        new(fixture.accept(again).await);
+        assert_eq!(*fixture.store.newest_row().borrow(), 2);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn fifty_at_once_of_one_delivery_make_one_deployment() {
-        let desk = Desk::new();
-        let all = join_all((0..50).map(|_| desk.store.accept(request("shop", delivery("a", "x"))))).await;
+        let fixture = TestStore::new();
+        let all = join_all((0..50).map(|_| fixture.store.accept(request("shop", delivery("a", "x"))))).await;
         let (mut made, mut joined) = (Vec::new(), Vec::new());
         for acceptance in all {
             match acceptance.unwrap() {
@@ -531,34 +535,34 @@ mod tests {
         }
         assert_eq!((made.len(), joined.len()), (1, 49));
         assert!(joined.iter().all(|deployment| *deployment == made[0]));
-        assert_eq!(*desk.store.bell().borrow(), 1);
+        assert_eq!(*fixture.store.newest_row().borrow(), 1);
     }
 
     #[tokio::test]
     async fn delivery_ids_are_kept_for_thirty_days_and_bodies_for_ever() {
-        let desk = Desk::new();
-        let first = new(desk.accept(request("shop", delivery("a", "x"))).await);
-        let signed = new(desk.accept(request("site", body("x"))).await);
-        desk.pass(30 * DAY);
+        let fixture = TestStore::new();
+        let first = new(fixture.accept(request("shop", delivery("a", "x"))).await);
+        let signed = new(fixture.accept(request("site", body("x"))).await);
+        fixture.pass(30 * DAY);
         for _ in 0..FORGET_EVERY {
-            desk.new_one("other").await;
+            fixture.new_one("other").await;
         }
-        assert_eq!(desk.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first));
-        desk.pass(6 * DAY);
+        assert_eq!(fixture.accept(request("shop", delivery("a", "x"))).await, Acceptance::Joined(first));
+        fixture.pass(6 * DAY);
         for _ in 0..FORGET_EVERY {
-            desk.new_one("other").await;
+            fixture.new_one("other").await;
         }
-        new(desk.accept(request("shop", delivery("a", "x"))).await);
-        assert_eq!(desk.accept(request("site", body("x"))).await, Acceptance::Joined(signed));
+        new(fixture.accept(request("shop", delivery("a", "x"))).await);
+        assert_eq!(fixture.accept(request("site", body("x"))).await, Acceptance::Joined(signed));
     }
 
     #[tokio::test]
     async fn a_clock_that_goes_backwards_does_not_change_the_order() {
-        let desk = Desk::new();
-        let early = desk.new_one("shop").await;
-        desk.pass(-DAY);
-        let late = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let early = fixture.new_one("shop").await;
+        fixture.pass(-DAY);
+        let late = fixture.new_one("shop").await;
         assert!(late.created_at < early.created_at && late.order > early.order);
-        assert_eq!(desk.store.newest(&late.project).await.unwrap(), Some(late));
+        assert_eq!(fixture.store.newest(&late.project).await.unwrap(), Some(late));
     }
 }

@@ -133,7 +133,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::tests::{Desk, delivery, request};
+    use super::super::tests::{TestStore, delivery, request};
     use super::super::{Acceptance, Store};
     use super::*;
     use crate::model::Clock;
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn two_stores_do_not_share_a_directory() {
-        let desk = Desk::new();
-        assert!(matches!(refused(desk.directory.path()), StoreError::InUse { .. }));
-        desk.reopen();
+        let fixture = TestStore::new();
+        assert!(matches!(refused(fixture.directory.path()), StoreError::InUse { .. }));
+        fixture.reopen();
     }
 
     #[test]
     fn a_lock_that_is_let_go_of_in_a_moment_is_waited_for() {
-        let Desk { directory, store, .. } = Desk::new();
+        let TestStore { directory, store, .. } = TestStore::new();
         let held = File::open(directory.path()).unwrap();
         drop(store);
         held.try_lock().unwrap();
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_database_or_a_part_of_one_is_damaged() {
-        let desk = Desk::new();
-        let (path, directory) = (desk.directory.path().join(FILE), desk.directory);
-        drop(desk.store);
+        let fixture = TestStore::new();
+        let (path, directory) = (fixture.directory.path().join(FILE), fixture.directory);
+        drop(fixture.store);
         let whole = std::fs::read(&path).unwrap();
         let mut scribbled = whole.clone();
         scribbled[..16].copy_from_slice(b"not a database!!");
@@ -200,9 +200,9 @@ mod tests {
 
     #[test]
     fn a_database_of_a_newer_windlass_or_of_somebody_else_is_left_alone() {
-        let desk = Desk::new();
-        let (path, directory) = (desk.directory.path().join(FILE), desk.directory);
-        drop(desk.store);
+        let fixture = TestStore::new();
+        let (path, directory) = (fixture.directory.path().join(FILE), fixture.directory);
+        drop(fixture.store);
         let change = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         change("PRAGMA user_version = 99");
         let error = refused(directory.path());
@@ -225,9 +225,9 @@ mod tests {
     }
 
     /// What a power cut would leave: the database as it was, and so much of the log as had been written.
-    fn cut_off(desk: &Desk, log: &[u8]) -> (TempDir, Store) {
+    fn cut_off(fixture: &TestStore, log: &[u8]) -> (TempDir, Store) {
         let elsewhere = tempfile::tempdir().unwrap();
-        std::fs::copy(desk.directory.path().join(FILE), elsewhere.path().join(FILE)).unwrap();
+        std::fs::copy(fixture.directory.path().join(FILE), elsewhere.path().join(FILE)).unwrap();
         std::fs::write(elsewhere.path().join("windlass.db-wal"), log).unwrap();
         let store = Store::open(elsewhere.path(), Clock::system()).unwrap();
         (elsewhere, store)
@@ -235,11 +235,11 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_power_cut_all_that_was_answered_is_there_and_nothing_is_there_by_half() {
-        let desk = Desk::new();
-        let log = desk.directory.path().join("windlass.db-wal");
+        let fixture = TestStore::new();
+        let log = fixture.directory.path().join("windlass.db-wal");
         let mut answered = Vec::new();
         for number in 0..12 {
-            let acceptance = desk.accept(request("shop", delivery(&number.to_string(), "x"))).await;
+            let acceptance = fixture.accept(request("shop", delivery(&number.to_string(), "x"))).await;
             let Acceptance::New(deployment) = acceptance else { panic!("{acceptance:?}") };
             answered.push((deployment, std::fs::metadata(&log).unwrap().len()));
         }
@@ -248,7 +248,7 @@ mod tests {
             let mut log = whole[..cut].to_vec();
             // The disk may hold anything where the last write did not get to.
             log.extend_from_slice(&[0xa5; 3000]);
-            let (_elsewhere, store) = cut_off(&desk, &log);
+            let (_elsewhere, store) = cut_off(&fixture, &log);
             let there = store.unfinished().await.unwrap();
             let durable = answered.iter().filter(|(_, end)| *end <= u64::try_from(cut).unwrap()).count();
             assert!(there.len() >= durable, "{} of {durable} after {cut} bytes", there.len());

@@ -202,7 +202,7 @@ fn replayed(connection: &Connection, number: i64) -> Option<Status> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Desk, request};
+    use super::super::tests::{TestStore, request};
     use super::*;
     use crate::deploy::event::Event;
     use crate::deploy::request::Repetition;
@@ -222,116 +222,116 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_is_newest_first_and_goes_on_before_its_last() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let mut all = Vec::new();
         for project in ["shop", "site", "shop", "shop"] {
-            all.push(desk.new_one(project).await);
+            all.push(fixture.new_one(project).await);
         }
         all.reverse();
         let shop = Filter { project: Some("shop".parse().unwrap()), limit: 2, ..Filter::default() };
-        assert_eq!(ids(&desk.store.deployments(&Filter::default()).await.unwrap()), ids(&all));
-        let page = desk.store.deployments(&shop).await.unwrap();
+        assert_eq!(ids(&fixture.store.deployments(&Filter::default()).await.unwrap()), ids(&all));
+        let page = fixture.store.deployments(&shop).await.unwrap();
         assert_eq!(ids(&page), [all[0].id.as_str(), all[1].id.as_str()]);
         let rest = Filter { before: Some(page[1].id.clone()), ..shop };
-        assert_eq!(ids(&desk.store.deployments(&rest).await.unwrap()), [all[3].id.as_str()]);
+        assert_eq!(ids(&fixture.store.deployments(&rest).await.unwrap()), [all[3].id.as_str()]);
         let nowhere = Filter { before: Some(DeploymentId::new(all[0].created_at)), ..Filter::default() };
-        assert!(desk.store.deployments(&nowhere).await.unwrap().is_empty());
+        assert!(fixture.store.deployments(&nowhere).await.unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn each_state_is_found_by_its_name() {
-        let desk = Desk::new();
-        let queued = desk.new_one("shop").await;
-        let mut running = desk.new_one("shop").await;
-        desk.store.append(&mut running, Event::Started).await.unwrap();
-        let mut gone = desk.new_one("shop").await;
-        desk.store.append(&mut gone, Event::superseded(&queued.id)).await.unwrap();
-        let mut good = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let queued = fixture.new_one("shop").await;
+        let mut running = fixture.new_one("shop").await;
+        fixture.store.append(&mut running, Event::Started).await.unwrap();
+        let mut gone = fixture.new_one("shop").await;
+        fixture.store.append(&mut gone, Event::superseded(&queued.id)).await.unwrap();
+        let mut good = fixture.new_one("shop").await;
         for event in good_history().into_iter().skip(1) {
-            desk.store.append(&mut good, event).await.unwrap();
+            fixture.store.append(&mut good, event).await.unwrap();
         }
         let succeeded = Event::Finished { outcome: Outcome::Succeeded, reason: None };
-        desk.store.append(&mut good, succeeded).await.unwrap();
+        fixture.store.append(&mut good, succeeded).await.unwrap();
         for found in [&queued, &running, &gone, &good] {
             let filter = Filter { status: Some(found.status.state), ..Filter::default() };
-            assert_eq!(desk.store.deployments(&filter).await.unwrap(), std::slice::from_ref(found));
+            assert_eq!(fixture.store.deployments(&filter).await.unwrap(), std::slice::from_ref(found));
         }
-        assert_eq!(desk.store.unfinished().await.unwrap(), [queued, running]);
-        assert_eq!(desk.store.succeeded(&good.project, 9).await.unwrap(), std::slice::from_ref(&good));
-        assert_eq!(desk.store.newest(&good.project).await.unwrap(), Some(good.clone()));
-        assert!(desk.store.succeeded(&"site".parse().unwrap(), 9).await.unwrap().is_empty());
+        assert_eq!(fixture.store.unfinished().await.unwrap(), [queued, running]);
+        assert_eq!(fixture.store.succeeded(&good.project, 9).await.unwrap(), std::slice::from_ref(&good));
+        assert_eq!(fixture.store.newest(&good.project).await.unwrap(), Some(good.clone()));
+        assert!(fixture.store.succeeded(&"site".parse().unwrap(), 9).await.unwrap().is_empty());
     }
 
     /// Damages the status of a deployment, and what `sql` damages besides.
-    async fn damage(desk: &Desk, order: i64, sql: &'static str) {
+    async fn damage(fixture: &TestStore, order: i64, sql: &'static str) {
         let damage = move |connection: &Connection| {
             connection.execute("UPDATE deployments SET status = '{\"state\":' WHERE number = ?1", [order])?;
             Ok(connection.execute_batch(sql)?)
         };
-        desk.store.0.writer.write(damage).await.unwrap();
+        fixture.store.0.writer.write(damage).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_damaged_status_is_rebuilt_from_the_journal() {
-        let desk = Desk::new();
-        let mut shop = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let mut shop = fixture.new_one("shop").await;
         for event in &good_history()[1..4] {
-            desk.store.append(&mut shop, event.clone()).await.unwrap();
+            fixture.store.append(&mut shop, event.clone()).await.unwrap();
         }
-        damage(&desk, shop.order, "").await;
-        assert_eq!(desk.store.unfinished().await.unwrap(), std::slice::from_ref(&shop));
-        assert_eq!(desk.store.deployment(&shop.id).await.unwrap(), Some(shop.clone()));
+        damage(&fixture, shop.order, "").await;
+        assert_eq!(fixture.store.unfinished().await.unwrap(), std::slice::from_ref(&shop));
+        assert_eq!(fixture.store.deployment(&shop.id).await.unwrap(), Some(shop.clone()));
         let cancelled = Event::Finished { outcome: Outcome::Cancelled, reason: None };
-        desk.store.append(&mut shop, cancelled).await.unwrap();
-        assert!(desk.store.unfinished().await.unwrap().is_empty());
+        fixture.store.append(&mut shop, cancelled).await.unwrap();
+        assert!(fixture.store.unfinished().await.unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn one_that_cannot_be_read_hides_no_other() {
-        let desk = Desk::new();
-        let damaged = desk.new_one("shop").await;
-        let whole = desk.new_one("site").await;
-        damage(&desk, damaged.order, "UPDATE journal SET event = '{' WHERE deployment = 1").await;
-        assert_eq!(desk.store.unfinished().await.unwrap(), std::slice::from_ref(&whole));
-        assert_eq!(desk.store.deployments(&Filter::default()).await.unwrap(), [whole]);
-        let error = desk.store.deployment(&damaged.id).await.unwrap_err();
+        let fixture = TestStore::new();
+        let damaged = fixture.new_one("shop").await;
+        let whole = fixture.new_one("site").await;
+        damage(&fixture, damaged.order, "UPDATE journal SET event = '{' WHERE deployment = 1").await;
+        assert_eq!(fixture.store.unfinished().await.unwrap(), std::slice::from_ref(&whole));
+        assert_eq!(fixture.store.deployments(&Filter::default()).await.unwrap(), [whole]);
+        let error = fixture.store.deployment(&damaged.id).await.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     }
 
     #[tokio::test]
     async fn one_that_cannot_be_read_takes_no_others_place_in_a_list() {
-        let desk = Desk::new();
-        let whole = desk.new_one("shop").await;
-        let damaged = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let whole = fixture.new_one("shop").await;
+        let damaged = fixture.new_one("shop").await;
         let sql = "UPDATE journal SET event = '{' WHERE deployment = 2;
             INSERT INTO deployments VALUES (9, 'x', 'No Project', 'queued', '', 0, 0, 0)";
-        damage(&desk, damaged.order, sql).await;
-        assert_eq!(desk.store.newest(&whole.project).await.unwrap(), Some(whole.clone()));
-        assert_eq!(desk.store.counts().await.unwrap(), [(whole.project, "queued".to_owned(), 2)]);
+        damage(&fixture, damaged.order, sql).await;
+        assert_eq!(fixture.store.newest(&whole.project).await.unwrap(), Some(whole.clone()));
+        assert_eq!(fixture.store.counts().await.unwrap(), [(whole.project, "queued".to_owned(), 2)]);
     }
 
     #[tokio::test]
     async fn the_times_are_those_of_the_events() {
-        let desk = Desk::new();
-        let mut deployment = desk.new_one("shop").await;
-        desk.pass(5);
-        desk.store.append(&mut deployment, Event::Started).await.unwrap();
-        desk.pass(7);
+        let fixture = TestStore::new();
+        let mut deployment = fixture.new_one("shop").await;
+        fixture.pass(5);
+        fixture.store.append(&mut deployment, Event::Started).await.unwrap();
+        fixture.pass(7);
         let end = Event::Finished { outcome: Outcome::Cancelled, reason: None };
-        desk.store.append(&mut deployment, end).await.unwrap();
-        desk.pass(9);
+        fixture.store.append(&mut deployment, end).await.unwrap();
+        fixture.pass(9);
         let note = Event::Noted { text: "late".to_owned() };
-        desk.store.append(&mut deployment, note).await.unwrap();
+        fixture.store.append(&mut deployment, note).await.unwrap();
         let started = deployment.created_at.plus(std::time::Duration::from_millis(5));
         let finished = started.plus(std::time::Duration::from_millis(7));
         assert_eq!((deployment.started_at, deployment.finished_at), (Some(started), Some(finished)));
-        assert_eq!(desk.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
+        assert_eq!(fixture.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
     }
 
     #[tokio::test]
     async fn nothing_is_found_by_looking_at_everything() {
-        let desk = Desk::new();
-        desk.accept(request("shop", Repetition::Never)).await;
+        let fixture = TestStore::new();
+        fixture.accept(request("shop", Repetition::Never)).await;
         let plans = |connection: &Connection| {
             for known in 0..8 {
                 let filter = Filter {
@@ -351,6 +351,6 @@ mod tests {
             assert!(!plan(connection, UNFINISHED, &[]).contains("SCAN"));
             Ok(())
         };
-        desk.store.0.reader.read(plans).await.unwrap();
+        fixture.store.0.reader.read(plans).await.unwrap();
     }
 }

@@ -48,7 +48,7 @@ pub enum What {
 /// A reader with a name, whose place in the journal is on disk.
 pub struct Feed {
     store: Store,
-    bell: watch::Receiver<i64>,
+    newest_row: watch::Receiver<i64>,
     name: String,
     /// The last row that was given out.
     after: i64,
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// When its place cannot be read, or, of a new one, not be written.
     pub async fn feed(&self, name: &str) -> Result<Feed, StoreError> {
-        let (name, bell) = (name.to_owned(), self.bell());
+        let (name, newest_row) = (name.to_owned(), self.newest_row());
         let begin = {
             let name = name.clone();
             move |connection: &Connection| {
@@ -71,7 +71,7 @@ impl Store {
             }
         };
         let after = self.0.writer.write(begin).await?;
-        Ok(Feed { store: self.clone(), bell, name, after })
+        Ok(Feed { store: self.clone(), newest_row, name, after })
     }
 
     /// Writes down what happened to a project.
@@ -121,14 +121,14 @@ impl Feed {
     /// When the journal cannot be read.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Told>, StoreError> {
         loop {
-            // What is written from here on rings again.
-            self.bell.mark_unchanged();
+            // What is written from here on counts again.
+            self.newest_row.mark_unchanged();
             let told = self.store.told(self.after, limit).await?;
             if let Some(last) = told.last() {
                 self.after = last.seq;
                 return Ok(told);
             }
-            self.bell.changed().await.map_err(|_| StoreError::Closed)?;
+            self.newest_row.changed().await.map_err(|_| StoreError::Closed)?;
         }
     }
 
@@ -174,7 +174,7 @@ fn what(row: &Row<'_>) -> rusqlite::Result<What> {
 mod tests {
     use futures_util::FutureExt as _;
 
-    use super::super::tests::{DAY, Desk};
+    use super::super::tests::{DAY, TestStore};
     use super::*;
     use crate::deploy::gate::Freeze;
 
@@ -196,23 +196,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_is_told_of_deployments_of_projects_and_of_the_host_in_their_order() {
-        let desk = Desk::new();
-        desk.new_one("site").await;
-        let mut feed = desk.store.feed("test").await.unwrap();
+        let fixture = TestStore::new();
+        fixture.new_one("site").await;
+        let mut feed = fixture.store.feed("test").await.unwrap();
         assert!(feed.next(100).now_or_never().is_none(), "a new reader begins with what comes from now on");
-        desk.store.tell_of_host(&started()).await.unwrap();
-        let mut deployment = desk.new_one("shop").await;
-        desk.store.append(&mut deployment, Event::Started).await.unwrap();
-        desk.store.freeze(&shop(), frozen()).await.unwrap();
+        fixture.store.tell_of_host(&started()).await.unwrap();
+        let mut deployment = fixture.new_one("shop").await;
+        fixture.store.append(&mut deployment, Event::Started).await.unwrap();
+        fixture.store.freeze(&shop(), frozen()).await.unwrap();
         let refused = ProjectEvent::Refused {
             by: "ci".to_owned(),
             delivery: Some("run-1".parse().unwrap()),
             problem: "frozen".to_owned(),
             reason: "the project is frozen".to_owned(),
         };
-        desk.store.tell_of_project(&shop(), &refused).await.unwrap();
-        assert!(desk.store.unfreeze(&shop(), "bob").await.unwrap());
-        assert!(!desk.store.unfreeze(&shop(), "bob").await.unwrap(), "nothing ends, and nothing is told");
+        fixture.store.tell_of_project(&shop(), &refused).await.unwrap();
+        assert!(fixture.store.unfreeze(&shop(), "bob").await.unwrap());
+        assert!(!fixture.store.unfreeze(&shop(), "bob").await.unwrap(), "nothing ends, and nothing is told");
         let told = all(&mut feed).await;
         let of_project = |event| What::Project { project: shop(), event };
         assert_eq!(told.len(), 6);
@@ -222,37 +222,37 @@ mod tests {
         assert_eq!(told[3], of_project(ProjectEvent::Frozen(frozen())));
         assert_eq!(told[4], of_project(refused));
         assert_eq!(told[5], of_project(ProjectEvent::Unfrozen { by: "bob".to_owned() }));
-        assert_eq!(desk.store.events(&deployment.id, 0, 100).await.unwrap().len(), 2, "its own, and no other");
+        assert_eq!(fixture.store.events(&deployment.id, 0, 100).await.unwrap().len(), 2, "its own, and no other");
     }
 
     #[tokio::test]
     async fn after_a_restart_a_reader_goes_on_after_what_it_has_dealt_with() {
-        let desk = Desk::new();
-        let mut feed = desk.store.feed("test").await.unwrap();
+        let fixture = TestStore::new();
+        let mut feed = fixture.store.feed("test").await.unwrap();
         for _ in 0..3 {
-            desk.store.tell_of_host(&started()).await.unwrap();
+            fixture.store.tell_of_host(&started()).await.unwrap();
         }
         let told = feed.next(2).await.unwrap();
         assert_eq!(told.len(), 2);
         feed.reached(told[0].seq).await.unwrap();
         assert_eq!(feed.next(100).await.unwrap().len(), 1, "what was given out does not come again");
         drop(feed);
-        let desk = desk.reopen();
-        let mut feed = desk.store.feed("test").await.unwrap();
+        let fixture = fixture.reopen();
+        let mut feed = fixture.store.feed("test").await.unwrap();
         assert_eq!(feed.next(100).await.unwrap()[0].seq, told[1].seq);
         feed.reached(told[0].seq).await.unwrap();
-        let mut other = desk.store.feed("another").await.unwrap();
+        let mut other = fixture.store.feed("another").await.unwrap();
         assert!(other.next(100).now_or_never().is_none(), "each has a place of its own");
     }
 
     #[tokio::test]
     async fn a_reader_that_waits_is_woken() {
-        let desk = Desk::new();
-        let mut feed = desk.store.feed("test").await.unwrap();
+        let fixture = TestStore::new();
+        let mut feed = fixture.store.feed("test").await.unwrap();
         let event = started();
         let write = async {
             tokio::task::yield_now().await;
-            desk.store.tell_of_host(&event).await.unwrap();
+            fixture.store.tell_of_host(&event).await.unwrap();
         };
         let (told, ()) = futures_util::future::join(all(&mut feed), write).await;
         assert_eq!(told, [What::Host(started())]);
@@ -260,28 +260,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_that_cannot_be_read_holds_nobody_up() {
-        let desk = Desk::new();
-        let mut feed = desk.store.feed("test").await.unwrap();
-        desk.store.tell_of_host(&started()).await.unwrap();
-        desk.store.tell_of_host(&started()).await.unwrap();
+        let fixture = TestStore::new();
+        let mut feed = fixture.store.feed("test").await.unwrap();
+        fixture.store.tell_of_host(&started()).await.unwrap();
+        fixture.store.tell_of_host(&started()).await.unwrap();
         let damage =
             |connection: &Connection| Ok(connection.execute("UPDATE journal SET event = '{' WHERE number = 1", [])?);
-        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
+        assert_eq!(fixture.store.0.writer.write(damage).await.unwrap(), 1);
         assert_eq!(all(&mut feed).await, [What::Unreadable, What::Host(started())]);
     }
 
     #[tokio::test]
     async fn what_is_old_and_about_no_deployment_is_forgotten_but_for_the_newest_row() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         for _ in 0..3 {
-            desk.store.tell_of_host(&started()).await.unwrap();
+            fixture.store.tell_of_host(&started()).await.unwrap();
         }
-        desk.time.fetch_add(91 * DAY, std::sync::atomic::Ordering::SeqCst);
-        let now = desk.store.0.clock.now();
+        fixture.time.fetch_add(91 * DAY, std::sync::atomic::Ordering::SeqCst);
+        let now = fixture.store.0.clock.now();
         let forget_all = move |connection: &Connection| rows::forget(connection, now, 100);
-        assert_eq!(desk.store.0.writer.write(forget_all).await.unwrap(), 2);
-        desk.store.tell_of_host(&started()).await.unwrap();
+        assert_eq!(fixture.store.0.writer.write(forget_all).await.unwrap(), 2);
+        fixture.store.tell_of_host(&started()).await.unwrap();
         let again = move |connection: &Connection| rows::forget(connection, now, 100);
-        assert_eq!(desk.store.0.writer.write(again).await.unwrap(), 1);
+        assert_eq!(fixture.store.0.writer.write(again).await.unwrap(), 1);
     }
 }

@@ -81,35 +81,35 @@ fn unreadable(project: &ProjectName, error: &rusqlite::Error) -> Freeze {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Desk;
+    use super::super::tests::TestStore;
     use super::*;
 
     #[tokio::test]
     async fn a_freeze_that_cannot_be_read_freezes_its_project_and_hides_nothing() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let (damaged, whole): (ProjectName, ProjectName) = ("shop".parse().unwrap(), "site".parse().unwrap());
         let freeze = Freeze { reason: None, by: "ann".to_owned(), since: Timestamp::MIN, until: None };
-        desk.store.freeze(&damaged, freeze.clone()).await.unwrap();
-        desk.store.freeze(&whole, freeze.clone()).await.unwrap();
+        fixture.store.freeze(&damaged, freeze.clone()).await.unwrap();
+        fixture.store.freeze(&whole, freeze.clone()).await.unwrap();
         let damage = |connection: &Connection| {
             Ok(connection.execute("UPDATE freezes SET by = CAST(x'ff' AS TEXT) WHERE project = 'shop'", [])?)
         };
-        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
-        assert!(desk.store.frozen(&damaged).await.unwrap().is_some());
-        assert_eq!(desk.store.frozen(&whole).await.unwrap(), Some(freeze));
-        assert!(desk.store.unfreeze(&damaged, "ann").await.unwrap());
-        desk.new_one("shop").await;
+        assert_eq!(fixture.store.0.writer.write(damage).await.unwrap(), 1);
+        assert!(fixture.store.frozen(&damaged).await.unwrap().is_some());
+        assert_eq!(fixture.store.frozen(&whole).await.unwrap(), Some(freeze));
+        assert!(fixture.store.unfreeze(&damaged, "ann").await.unwrap());
+        fixture.new_one("shop").await;
     }
 
     #[tokio::test]
     async fn a_moment_that_an_older_windlass_wrote_and_nobody_can_write_is_read_as_the_last_one() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let project: ProjectName = "shop".parse().unwrap();
         let freeze = |connection: &Connection| {
             Ok(connection.execute("INSERT INTO freezes VALUES ('shop', NULL, 'ann', 0, 285776000000000)", [])?)
         };
-        desk.store.0.writer.write(freeze).await.unwrap();
-        let until = desk.store.frozen(&project).await.unwrap().unwrap().until.unwrap();
+        fixture.store.0.writer.write(freeze).await.unwrap();
+        let until = fixture.store.frozen(&project).await.unwrap().unwrap().until.unwrap();
         assert_eq!(until.to_string().parse::<Timestamp>().ok(), Some(until));
     }
 }

@@ -62,39 +62,39 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Desk;
+    use super::super::tests::TestStore;
     use super::*;
 
     #[tokio::test]
     async fn what_was_noted_is_known_after_a_restart_and_the_newest_name_comes_first() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let (app, copy): (Repository, Repository) = ("r.io/app".parse().unwrap(), "r.io/copy".parse().unwrap());
         let [v1, v2, image, other] = [b"v1", b"v2", b"im", b"ot"].map(|bytes| Digest::of(bytes));
         for (repository, digest, id) in
             [(&app, &v1, &other), (&app, &v1, &image), (&app, &v2, &image), (&copy, &v1, &image)]
         {
-            desk.store.note_image(repository, digest, id).await.unwrap();
+            fixture.store.note_image(repository, digest, id).await.unwrap();
         }
-        desk.store.note_image(&app, &v1, &image).await.unwrap();
-        let desk = desk.reopen();
-        assert_eq!(desk.store.noted_image(&app, &v1).await.unwrap(), Some(image.clone()));
-        assert_eq!(desk.store.noted_image(&copy, &v2).await.unwrap(), None);
+        fixture.store.note_image(&app, &v1, &image).await.unwrap();
+        let fixture = fixture.reopen();
+        assert_eq!(fixture.store.noted_image(&app, &v1).await.unwrap(), Some(image.clone()));
+        assert_eq!(fixture.store.noted_image(&copy, &v2).await.unwrap(), None);
         let names = [(app.clone(), v1.clone()), (copy, v1), (app, v2)];
-        assert_eq!(desk.store.noted_names(&image).await.unwrap(), names);
-        assert_eq!(desk.store.noted_names(&other).await.unwrap(), []);
+        assert_eq!(fixture.store.noted_names(&image).await.unwrap(), names);
+        assert_eq!(fixture.store.noted_names(&other).await.unwrap(), []);
     }
 
     #[tokio::test]
     async fn the_record_of_images_is_bounded() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let repository: Repository = "r.io/app".parse().unwrap();
         let [old, new, image] = [b"old", b"new", b"img"].map(|bytes| Digest::of(bytes));
-        desk.store.note_image(&repository, &old, &image).await.unwrap();
-        desk.store.note_image(&repository, &new, &image).await.unwrap();
+        fixture.store.note_image(&repository, &old, &image).await.unwrap();
+        fixture.store.note_image(&repository, &new, &image).await.unwrap();
         let many_later = format!("UPDATE images SET number = number + {MOST} - 2 WHERE digest = '{new}'");
-        desk.store.0.writer.write(move |connection| Ok(connection.execute_batch(&many_later)?)).await.unwrap();
-        assert_eq!(desk.store.noted_names(&image).await.unwrap().len(), 2);
-        desk.store.note_image(&repository, &Digest::of(b"newer"), &image).await.unwrap();
-        assert_eq!(desk.store.noted_image(&repository, &old).await.unwrap(), None);
+        fixture.store.0.writer.write(move |connection| Ok(connection.execute_batch(&many_later)?)).await.unwrap();
+        assert_eq!(fixture.store.noted_names(&image).await.unwrap().len(), 2);
+        fixture.store.note_image(&repository, &Digest::of(b"newer"), &image).await.unwrap();
+        assert_eq!(fixture.store.noted_image(&repository, &old).await.unwrap(), None);
     }
 }

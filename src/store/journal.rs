@@ -103,7 +103,7 @@ fn unreadable(row: &Row<'_>, deployment: &DeploymentId, error: &rusqlite::Error)
 mod tests {
     use futures_util::FutureExt as _;
 
-    use super::super::tests::Desk;
+    use super::super::tests::TestStore;
     use super::*;
     use crate::deploy::event::Outcome;
     use crate::deploy::status::tests::{good_history, replay};
@@ -118,89 +118,89 @@ mod tests {
     }
 
     /// A whole good deployment, as it goes from event to event.
-    async fn succeed(desk: &Desk, project: &str) -> Deployment {
-        let mut deployment = desk.new_one(project).await;
+    async fn succeed(fixture: &TestStore, project: &str) -> Deployment {
+        let mut deployment = fixture.new_one(project).await;
         for event in good_history().into_iter().skip(1).chain([finished(Outcome::Succeeded)]) {
-            desk.store.append(&mut deployment, event).await.unwrap();
+            fixture.store.append(&mut deployment, event).await.unwrap();
         }
         deployment
     }
 
     #[tokio::test]
     async fn the_status_on_disk_is_the_fold_of_the_events_on_disk() {
-        let desk = Desk::new();
-        let deployment = succeed(&desk, "shop").await;
-        let entries = desk.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+        let fixture = TestStore::new();
+        let deployment = succeed(&fixture, "shop").await;
+        let entries = fixture.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
         let events: Vec<Event> = entries.into_iter().map(|entry| entry.event).collect();
         assert_eq!(replay(&events).unwrap(), deployment.status);
-        let desk = desk.reopen();
-        assert_eq!(desk.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
+        let fixture = fixture.reopen();
+        assert_eq!(fixture.store.deployment(&deployment.id).await.unwrap(), Some(deployment));
     }
 
     #[tokio::test]
     async fn an_event_that_cannot_follow_is_refused_and_writes_nothing() {
-        let desk = Desk::new();
-        let mut deployment = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let mut deployment = fixture.new_one("shop").await;
         let before = deployment.clone();
-        let refused = desk.store.append(&mut deployment, finished(Outcome::Succeeded)).await;
+        let refused = fixture.store.append(&mut deployment, finished(Outcome::Succeeded)).await;
         assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
         assert_eq!(deployment, before);
-        assert_eq!(desk.store.deployment(&before.id).await.unwrap(), Some(before));
-        assert_eq!(desk.store.events(&deployment.id, 0, 9).await.unwrap().len(), 1);
-        assert_eq!(*desk.store.bell().borrow(), 1);
+        assert_eq!(fixture.store.deployment(&before.id).await.unwrap(), Some(before));
+        assert_eq!(fixture.store.events(&deployment.id, 0, 9).await.unwrap().len(), 1);
+        assert_eq!(*fixture.store.newest_row().borrow(), 1);
     }
 
     #[tokio::test]
     async fn a_copy_that_is_behind_is_brought_up_to_date_and_loses_nobody_elses_events() {
-        let desk = Desk::new();
-        let mut runner = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let mut runner = fixture.new_one("shop").await;
         let mut other = runner.clone();
-        desk.store.append(&mut runner, Event::Started).await.unwrap();
-        desk.store.append(&mut other, noted("hello")).await.unwrap();
+        fixture.store.append(&mut runner, Event::Started).await.unwrap();
+        fixture.store.append(&mut other, noted("hello")).await.unwrap();
         assert_eq!(other.status.state, State::Running);
-        assert_eq!(desk.store.deployment(&other.id).await.unwrap(), Some(other.clone()));
+        assert_eq!(fixture.store.deployment(&other.id).await.unwrap(), Some(other.clone()));
         let mut behind = Deployment { status: Status { state: State::Queued, ..other.status.clone() }, ..other };
-        let refused = desk.store.append(&mut behind, Event::Started).await;
+        let refused = fixture.store.append(&mut behind, Event::Started).await;
         assert!(matches!(refused, Err(StoreError::Illegal(_))), "{refused:?}");
     }
 
     #[tokio::test]
     async fn a_call_that_was_given_up_while_it_waited_is_done_all_the_same() {
-        let desk = Desk::new();
-        let mut deployment = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let mut deployment = fixture.new_one("shop").await;
         let (given_up, not_before) = std::sync::mpsc::channel::<()>();
-        let wait = desk.store.0.writer.write(move |_| Ok(not_before.recv().is_err()));
+        let wait = fixture.store.0.writer.write(move |_| Ok(not_before.recv().is_err()));
         assert!(std::pin::pin!(wait).now_or_never().is_none());
-        assert!(desk.store.append(&mut deployment, Event::Started).now_or_never().is_none());
+        assert!(fixture.store.append(&mut deployment, Event::Started).now_or_never().is_none());
         drop(given_up);
         assert_eq!(deployment.status.state, State::Queued, "nobody was told");
         let release = Event::Resolved { images: vec![] };
-        desk.store.append(&mut deployment, release).await.unwrap();
+        fixture.store.append(&mut deployment, release).await.unwrap();
         assert_eq!(deployment.status.state, State::Running);
-        assert_eq!(desk.store.events(&deployment.id, 0, 9).await.unwrap().len(), 3);
+        assert_eq!(fixture.store.events(&deployment.id, 0, 9).await.unwrap().len(), 3);
     }
 
     #[tokio::test]
     async fn a_deployment_that_was_never_accepted_has_no_journal() {
-        let desk = Desk::new();
-        let mut stranger = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let mut stranger = fixture.new_one("shop").await;
         stranger.id = DeploymentId::new(stranger.created_at);
-        let refused = desk.store.append(&mut stranger, Event::Started).await;
+        let refused = fixture.store.append(&mut stranger, Event::Started).await;
         assert!(matches!(&refused, Err(StoreError::Unknown(id)) if *id == stranger.id), "{refused:?}");
-        assert!(desk.store.events(&stranger.id, 0, 9).await.unwrap().is_empty());
+        assert!(fixture.store.events(&stranger.id, 0, 9).await.unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn an_event_that_cannot_be_read_hides_no_other() {
-        let desk = Desk::new();
-        let deployment = succeed(&desk, "shop").await;
-        let whole = desk.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+        let fixture = TestStore::new();
+        let deployment = succeed(&fixture, "shop").await;
+        let whole = fixture.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
         let number = whole[2].seq;
         let damage = move |connection: &Connection| {
             Ok(connection.execute("UPDATE journal SET event = '{\"event\":\"new\"}' WHERE number = ?1", [number])?)
         };
-        assert_eq!(desk.store.0.writer.write(damage).await.unwrap(), 1);
-        let mut damaged = desk.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
+        assert_eq!(fixture.store.0.writer.write(damage).await.unwrap(), 1);
+        let mut damaged = fixture.store.events(&deployment.id, 0, usize::MAX).await.unwrap();
         assert!(matches!(&damaged[2].event, Event::Noted { text } if text.contains("cannot be read")), "{damaged:?}");
         damaged[2].event = whole[2].event.clone();
         assert_eq!(damaged, whole);
@@ -208,40 +208,40 @@ mod tests {
 
     #[tokio::test]
     async fn events_are_those_of_one_deployment_after_a_row_and_no_more_than_asked_for() {
-        let desk = Desk::new();
-        let (mut one, mut two) = (desk.new_one("shop").await, desk.new_one("site").await);
-        let first = desk.store.append(&mut one, noted("1")).await.unwrap();
-        desk.store.append(&mut two, noted("other")).await.unwrap();
-        let second = desk.store.append(&mut one, noted("2")).await.unwrap();
-        desk.store.append(&mut one, noted("3")).await.unwrap();
-        let entries = desk.store.events(&one.id, first, 1).await.unwrap();
-        let at = desk.store.0.clock.now();
+        let fixture = TestStore::new();
+        let (mut one, mut two) = (fixture.new_one("shop").await, fixture.new_one("site").await);
+        let first = fixture.store.append(&mut one, noted("1")).await.unwrap();
+        fixture.store.append(&mut two, noted("other")).await.unwrap();
+        let second = fixture.store.append(&mut one, noted("2")).await.unwrap();
+        fixture.store.append(&mut one, noted("3")).await.unwrap();
+        let entries = fixture.store.events(&one.id, first, 1).await.unwrap();
+        let at = fixture.store.0.clock.now();
         assert_eq!(entries, [Entry { seq: second, at, event: noted("2") }]);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_late_and_slow_reader_that_follows_the_bell_loses_nothing() {
-        let desk = Desk::new();
-        let mut deployment = desk.new_one("shop").await;
-        let mut noisy = desk.new_one("site").await;
-        desk.store.append(&mut deployment, Event::Started).await.unwrap();
-        let (id, store) = (deployment.id.clone(), desk.store.clone());
+        let fixture = TestStore::new();
+        let mut deployment = fixture.new_one("shop").await;
+        let mut noisy = fixture.new_one("site").await;
+        fixture.store.append(&mut deployment, Event::Started).await.unwrap();
+        let (id, store) = (deployment.id.clone(), fixture.store.clone());
         let write = async {
             for number in 0..200 {
-                desk.store.append(&mut deployment, noted(&number.to_string())).await.unwrap();
-                desk.store.append(&mut noisy, noted("elsewhere")).await.unwrap();
+                fixture.store.append(&mut deployment, noted(&number.to_string())).await.unwrap();
+                fixture.store.append(&mut noisy, noted("elsewhere")).await.unwrap();
             }
             let end = Event::Finished { outcome: Outcome::Cancelled, reason: None };
-            desk.store.append(&mut deployment, end).await.unwrap();
+            fixture.store.append(&mut deployment, end).await.unwrap();
         };
         let read = async {
-            let mut bell = store.bell();
+            let mut newest_row = store.newest_row();
             let mut heard: Vec<Entry> = Vec::new();
             while !heard.last().is_some_and(|entry| matches!(entry.event, Event::Finished { .. })) {
                 let after = heard.last().map_or(0, |entry| entry.seq);
                 let news = store.events(&id, after, 7).await.unwrap();
                 if news.is_empty() {
-                    bell.changed().await.unwrap();
+                    newest_row.changed().await.unwrap();
                 }
                 heard.extend(news);
             }

@@ -165,7 +165,7 @@ fn forget(connection: &Connection, numbers: &[i64]) -> Result<(), StoreError> {
 mod tests {
     use futures_util::future::join_all;
 
-    use super::super::tests::{DAY, Desk, delivery, request};
+    use super::super::tests::{DAY, TestStore, delivery, request};
     use super::super::{Acceptance, Deployment, Filter};
     use super::*;
     use crate::deploy::event::{Event, Outcome};
@@ -173,34 +173,34 @@ mod tests {
 
     const SMALL: Retention = Retention { deployments: 150, age: Duration::from_secs(90 * 24 * 60 * 60) };
 
-    async fn ended(desk: &Desk, project: &str, outcome: Outcome) -> Deployment {
-        let mut deployment = desk.new_one(project).await;
+    async fn ended(fixture: &TestStore, project: &str, outcome: Outcome) -> Deployment {
+        let mut deployment = fixture.new_one(project).await;
         let end = Event::Finished { outcome, reason: None };
         let events = match outcome {
             Outcome::Succeeded => good_history().into_iter().skip(1).chain([end]).collect(),
             _ => vec![end],
         };
         for event in events {
-            desk.store.append(&mut deployment, event).await.unwrap();
+            fixture.store.append(&mut deployment, event).await.unwrap();
         }
         deployment
     }
 
-    async fn several(desk: &Desk, project: &str, outcome: Outcome, count: usize) -> Vec<Deployment> {
-        join_all((0..count).map(|_| ended(desk, project, outcome))).await
+    async fn several(fixture: &TestStore, project: &str, outcome: Outcome, count: usize) -> Vec<Deployment> {
+        join_all((0..count).map(|_| ended(fixture, project, outcome))).await
     }
 
     /// What is remembered of a project once there is nothing more to forget, the newest first.
-    async fn remembered(desk: &Desk, project: &str) -> Vec<Deployment> {
+    async fn remembered(fixture: &TestStore, project: &str) -> Vec<Deployment> {
         let filter = Filter { project: Some(project.parse().unwrap()), limit: usize::MAX, ..Filter::default() };
         let mut before = usize::MAX;
         loop {
             // The portions come while the queue is empty: so when nothing changes over several of them, that is all.
             for _ in 0..50 {
-                desk.store.answers().await;
+                fixture.store.answers().await;
                 tokio::task::yield_now().await;
             }
-            let all = desk.store.deployments(&filter).await.unwrap();
+            let all = fixture.store.deployments(&filter).await.unwrap();
             if all.len() == before {
                 return all;
             }
@@ -208,97 +208,97 @@ mod tests {
         }
     }
 
-    async fn journal_rows(desk: &Desk) -> i64 {
+    async fn journal_rows(fixture: &TestStore) -> i64 {
         let count = |connection: &Connection| {
             Ok(connection.query_row("SELECT count(*) FROM journal", [], |row| row.get::<_, i64>(0))?)
         };
-        desk.store.0.reader.read(count).await.unwrap()
+        fixture.store.0.reader.read(count).await.unwrap()
     }
 
     #[tokio::test]
     async fn of_each_project_the_newest_are_remembered_and_their_journals() {
-        let desk = Desk::with(SMALL);
-        let other = ended(&desk, "site", Outcome::Cancelled).await;
-        let mut all = several(&desk, "shop", Outcome::Cancelled, 400).await;
+        let fixture = TestStore::with(SMALL);
+        let other = ended(&fixture, "site", Outcome::Cancelled).await;
+        let mut all = several(&fixture, "shop", Outcome::Cancelled, 400).await;
         all.reverse();
         all.truncate(SMALL.deployments);
-        assert_eq!(remembered(&desk, "shop").await, all);
-        assert_eq!(remembered(&desk, "site").await, [other]);
-        assert_eq!(journal_rows(&desk).await, 2 * 151);
-        assert_eq!(desk.store.extent().await.unwrap().deployments, 151);
+        assert_eq!(remembered(&fixture, "shop").await, all);
+        assert_eq!(remembered(&fixture, "site").await, [other]);
+        assert_eq!(journal_rows(&fixture).await, 2 * 151);
+        assert_eq!(fixture.store.extent().await.unwrap().deployments, 151);
     }
 
     #[tokio::test]
     async fn what_is_older_is_forgotten_but_for_what_a_way_back_needs_and_what_is_not_over() {
-        let desk = Desk::with(SMALL);
-        let open = desk.new_one("shop").await;
-        let good = several(&desk, "shop", Outcome::Succeeded, WAY_BACK + 10).await;
-        several(&desk, "shop", Outcome::Superseded, 20).await;
-        desk.pass(91 * DAY);
-        let young = several(&desk, "shop", Outcome::Cancelled, WAY_BACK).await;
+        let fixture = TestStore::with(SMALL);
+        let open = fixture.new_one("shop").await;
+        let good = several(&fixture, "shop", Outcome::Succeeded, WAY_BACK + 10).await;
+        several(&fixture, "shop", Outcome::Superseded, 20).await;
+        fixture.pass(91 * DAY);
+        let young = several(&fixture, "shop", Outcome::Cancelled, WAY_BACK).await;
         let mut stay = vec![open];
         stay.extend(good.into_iter().skip(10));
         stay.extend(young);
         stay.reverse();
-        assert_eq!(remembered(&desk, "shop").await, stay);
-        let desk = desk.reopen();
-        assert_eq!(remembered(&desk, "shop").await, stay);
+        assert_eq!(remembered(&fixture, "shop").await, stay);
+        let fixture = fixture.reopen();
+        assert_eq!(remembered(&fixture, "shop").await, stay);
     }
 
     #[tokio::test]
     async fn a_delivery_is_known_for_thirty_days_though_its_deployment_is_forgotten() {
-        let desk = Desk::with(SMALL);
-        let Acceptance::New(mut first) = desk.accept(request("shop", delivery("a", "x"))).await else { panic!() };
+        let fixture = TestStore::with(SMALL);
+        let Acceptance::New(mut first) = fixture.accept(request("shop", delivery("a", "x"))).await else { panic!() };
         let end = Event::Finished { outcome: Outcome::Cancelled, reason: None };
-        desk.store.append(&mut first, end).await.unwrap();
-        several(&desk, "shop", Outcome::Cancelled, SMALL.deployments).await;
-        remembered(&desk, "shop").await;
-        assert_eq!(desk.store.deployment(&first.id).await.unwrap(), None);
-        assert!(desk.store.events(&first.id, 0, 9).await.unwrap().is_empty());
+        fixture.store.append(&mut first, end).await.unwrap();
+        several(&fixture, "shop", Outcome::Cancelled, SMALL.deployments).await;
+        remembered(&fixture, "shop").await;
+        assert_eq!(fixture.store.deployment(&first.id).await.unwrap(), None);
+        assert!(fixture.store.events(&first.id, 0, 9).await.unwrap().is_empty());
         for body in ["x", "y"] {
-            assert_eq!(desk.accept(request("shop", delivery("a", body))).await, Acceptance::Replayed(None));
+            assert_eq!(fixture.accept(request("shop", delivery("a", body))).await, Acceptance::Replayed(None));
         }
     }
 
     #[tokio::test]
     async fn no_number_is_given_twice() {
-        let desk = Desk::with(SMALL);
-        let mut talks_on = ended(&desk, "shop", Outcome::Cancelled).await;
-        several(&desk, "shop", Outcome::Cancelled, WAY_BACK).await;
+        let fixture = TestStore::with(SMALL);
+        let mut talks_on = ended(&fixture, "shop", Outcome::Cancelled).await;
+        several(&fixture, "shop", Outcome::Cancelled, WAY_BACK).await;
         let note = Event::Noted { text: "late".to_owned() };
-        let newest = desk.store.append(&mut talks_on, note).await.unwrap();
-        desk.pass(91 * DAY);
-        let desk = desk.reopen();
-        remembered(&desk, "shop").await;
-        let next = desk.new_one("site").await;
-        assert!(desk.store.events(&next.id, 0, 1).await.unwrap()[0].seq > newest);
+        let newest = fixture.store.append(&mut talks_on, note).await.unwrap();
+        fixture.pass(91 * DAY);
+        let fixture = fixture.reopen();
+        remembered(&fixture, "shop").await;
+        let next = fixture.new_one("site").await;
+        assert!(fixture.store.events(&next.id, 0, 1).await.unwrap()[0].seq > newest);
     }
 
     #[tokio::test]
     async fn a_wrong_clock_makes_nothing_old() {
-        let desk = Desk::with(SMALL);
-        several(&desk, "shop", Outcome::Cancelled, WAY_BACK + 1).await;
-        desk.time.store(i64::MAX, std::sync::atomic::Ordering::Relaxed);
-        desk.new_one("site").await;
-        let desk = desk.reopen();
-        assert_eq!(remembered(&desk, "shop").await.len(), WAY_BACK + 1);
+        let fixture = TestStore::with(SMALL);
+        several(&fixture, "shop", Outcome::Cancelled, WAY_BACK + 1).await;
+        fixture.time.store(i64::MAX, std::sync::atomic::Ordering::Relaxed);
+        fixture.new_one("site").await;
+        let fixture = fixture.reopen();
+        assert_eq!(remembered(&fixture, "shop").await.len(), WAY_BACK + 1);
     }
 
     #[tokio::test]
     async fn the_size_on_disk_is_bounded_however_long_it_goes_on() {
-        let desk = Desk::with(SMALL);
+        let fixture = TestStore::with(SMALL);
         let mut sizes = Vec::new();
         for _ in 0..4 {
-            desk.pass(2 * DAY);
-            several(&desk, "shop", Outcome::Succeeded, 200).await;
-            remembered(&desk, "shop").await;
-            sizes.push(desk.store.extent().await.unwrap().bytes);
+            fixture.pass(2 * DAY);
+            several(&fixture, "shop", Outcome::Succeeded, 200).await;
+            remembered(&fixture, "shop").await;
+            sizes.push(fixture.store.extent().await.unwrap().bytes);
         }
         // The log is written back at some size, and never before.
         let log = 5 << 20;
         assert!(sizes[3] <= sizes[1] + sizes[1] / 10 + log && sizes[0] > 0, "{sizes:?}");
         let pages =
             |connection: &Connection| Ok(connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?);
-        assert!(desk.store.0.reader.read(pages).await.unwrap() < 2 * 1024, "8 MB for 150 deployments");
+        assert!(fixture.store.0.reader.read(pages).await.unwrap() < 2 * 1024, "8 MB for 150 deployments");
     }
 }

@@ -157,7 +157,7 @@ fn check_owner(connection: &Connection) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::super::Acceptance;
-    use super::super::tests::{Desk, delivery, delivery_of, request};
+    use super::super::tests::{TestStore, delivery, delivery_of, request};
     use super::*;
     use crate::model::Digest;
 
@@ -177,8 +177,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_deliveries_of_an_older_windlass_are_known_whichever_key_sends_them_again() {
-        let desk = Desk::new();
-        let deployment = desk.new_one("shop").await;
+        let fixture = TestStore::new();
+        let deployment = fixture.new_one("shop").await;
         let order = deployment.order;
         let (first, body) = (FIRST.split_once("CREATE TABLE deliveries").unwrap().1, Digest::of(b"x"));
         let (table, _) = first.split_once("CREATE TABLE sequences").unwrap();
@@ -190,14 +190,14 @@ mod tests {
             connection.execute(insert, rusqlite::params!["body", body.as_str(), body.as_str(), order])?;
             Ok(connection.pragma_update(None, "user_version", 2)?)
         };
-        desk.store.0.writer.write(step_back).await.unwrap();
-        let desk = desk.reopen();
+        fixture.store.0.writer.write(step_back).await.unwrap();
+        let fixture = fixture.reopen();
         for key in ["ci", "other"] {
             let joined = Acceptance::Joined(deployment.clone());
-            assert_eq!(desk.accept(request("shop", delivery_of(key, "a", "x"))).await, joined);
+            assert_eq!(fixture.accept(request("shop", delivery_of(key, "a", "x"))).await, joined);
             let body = crate::deploy::request::Repetition::Body { key: key.parse().unwrap(), body: Digest::of(b"x") };
-            assert_eq!(desk.accept(request("shop", body)).await, joined);
+            assert_eq!(fixture.accept(request("shop", body)).await, joined);
         }
-        assert_eq!(desk.accept(request("shop", delivery("a", "y"))).await, Acceptance::Conflict(deployment.id));
+        assert_eq!(fixture.accept(request("shop", delivery("a", "y"))).await, Acceptance::Conflict(deployment.id));
     }
 }

@@ -46,7 +46,7 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 impl Writer {
     pub(super) fn start(
         connection: Connection,
-        bell: watch::Sender<i64>,
+        newest_row: watch::Sender<i64>,
         mut upkeep: Upkeep,
     ) -> Result<Self, StoreError> {
         let place = Place::of(&connection)?;
@@ -74,7 +74,7 @@ impl Writer {
                 };
                 let until = Instant::now() + commit.min(PATIENCE);
                 let mut batch = Batch { first: Some(first), queue: &jobs, taken: 0, expected, until };
-                commit = commit_together(&connection, &place, &bell, &mut batch);
+                commit = commit_together(&connection, &place, &newest_row, &mut batch);
                 expected = batch.taken;
             }
         };
@@ -132,7 +132,7 @@ impl Iterator for Batch<'_> {
 fn commit_together(
     connection: &Connection,
     place: &Place,
-    bell: &watch::Sender<i64>,
+    newest_row: &watch::Sender<i64>,
     jobs: &mut impl Iterator<Item = Job>,
 ) -> Duration {
     let mut written: Vec<Answer> = Vec::new();
@@ -155,8 +155,8 @@ fn commit_together(
     let start = Instant::now();
     let committed = end(connection);
     let took = start.elapsed();
-    // Before the answers, so that whoever has one finds the bell rung for it.
-    ring(connection, bell);
+    // Before the answers, so that whoever has one finds the number of its row announced.
+    announce(connection, newest_row);
     for answer in written {
         answer(committed.clone());
     }
@@ -211,12 +211,12 @@ fn run(connection: &Connection, sql: &str) -> Result<(), StoreError> {
 }
 
 /// Tells the readers, when there is something new to read.
-fn ring(connection: &Connection, bell: &watch::Sender<i64>) {
-    // Should the question fail, the next commit rings for this one too.
+fn announce(connection: &Connection, newest_row: &watch::Sender<i64>) {
+    // Should the question fail, the next commit announces this one too.
     let Ok(newest) = super::rows::newest(connection) else { return };
-    bell.send_if_modified(|rung| {
-        let news = newest > *rung;
-        *rung = newest.max(*rung);
+    newest_row.send_if_modified(|announced| {
+        let news = newest > *announced;
+        *announced = newest.max(*announced);
         news
     });
 }
@@ -225,7 +225,7 @@ fn ring(connection: &Connection, bell: &watch::Sender<i64>) {
 mod tests {
     use futures_util::future::join_all;
 
-    use super::super::tests::{Desk, request};
+    use super::super::tests::{TestStore, request};
     use super::super::{Acceptance, Deployment, Store};
     use super::*;
     use crate::deploy::request::Repetition;
@@ -251,17 +251,17 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_written_to_a_database_that_was_taken_away() {
-        let desk = Desk::new();
-        desk.new_one("shop").await;
-        let (path, aside) = (desk.directory.path().join("windlass.db"), desk.directory.path().join("aside"));
+        let fixture = TestStore::new();
+        fixture.new_one("shop").await;
+        let (path, aside) = (fixture.directory.path().join("windlass.db"), fixture.directory.path().join("aside"));
         std::fs::rename(&path, &aside).unwrap();
-        let refused = || async { desk.store.accept(request("shop", Repetition::Never)).await.unwrap_err() };
+        let refused = || async { fixture.store.accept(request("shop", Repetition::Never)).await.unwrap_err() };
         assert!(matches!(refused().await, StoreError::Moved { .. }));
         std::fs::copy(&aside, &path).unwrap();
         let error = refused().await;
         assert!(error.is_full() && error.to_string().ends_with("restart windlass"), "{error}");
         std::fs::rename(&aside, &path).unwrap();
-        desk.new_one("shop").await;
+        fixture.new_one("shop").await;
     }
 
     fn note(project: &'static str, then: Result<(), &'static str>) -> Work {
@@ -287,43 +287,43 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_fails_takes_nothing_back_but_itself() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let works = vec![note("a", Ok(())), note("b", Err("")), note("c", Ok(()))];
-        let answers: Vec<bool> = in_one_commit(&desk.store, works).await.iter().map(Result::is_ok).collect();
+        let answers: Vec<bool> = in_one_commit(&fixture.store, works).await.iter().map(Result::is_ok).collect();
         assert_eq!(answers, [true, false, true]);
-        assert_eq!(noted(&desk.store).await, ["a", "c"]);
+        assert_eq!(noted(&fixture.store).await, ["a", "c"]);
     }
 
     #[tokio::test]
     async fn whoever_loses_the_whole_commit_is_told_and_those_after_it_are_not_touched() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let works = vec![note("a", Ok(())), note("b", Err("ROLLBACK")), note("c", Ok(()))];
-        let answers: Vec<bool> = in_one_commit(&desk.store, works).await.iter().map(Result::is_ok).collect();
+        let answers: Vec<bool> = in_one_commit(&fixture.store, works).await.iter().map(Result::is_ok).collect();
         assert_eq!(answers, [false, false, true]);
-        assert_eq!(noted(&desk.store).await, ["c"]);
+        assert_eq!(noted(&fixture.store).await, ["c"]);
     }
 
     #[tokio::test]
     async fn the_bell_rings_when_all_that_belongs_together_is_on_disk_and_not_before() {
-        let desk = Desk::new();
-        let mut bell = desk.store.bell();
-        let heard = bell.clone();
+        let fixture = TestStore::new();
+        let mut newest_row = fixture.store.newest_row();
+        let heard = newest_row.clone();
         let (queued, all_queued) = std::sync::mpsc::channel::<()>();
-        let wait = desk.store.0.writer.write(move |_| Ok(all_queued.recv().is_err()));
-        let accepts = join_all((0..5).map(|_| desk.store.accept(request("shop", Repetition::Never))));
-        let meanwhile = desk.store.0.writer.write(move |_| Ok(*heard.borrow()));
+        let wait = fixture.store.0.writer.write(move |_| Ok(all_queued.recv().is_err()));
+        let accepts = join_all((0..5).map(|_| fixture.store.accept(request("shop", Repetition::Never))));
+        let meanwhile = fixture.store.0.writer.write(move |_| Ok(*heard.borrow()));
         let sign = async move { drop(queued) };
         let (_, accepted, meanwhile, ()) = futures_util::future::join4(wait, accepts, meanwhile, sign).await;
         assert!(accepted.iter().all(Result::is_ok));
         assert_eq!(meanwhile.unwrap(), 0);
-        assert_eq!(*bell.borrow_and_update(), 5);
+        assert_eq!(*newest_row.borrow_and_update(), 5);
     }
 
     #[tokio::test]
     async fn on_a_full_disk_what_was_written_can_be_read_and_it_goes_on_when_there_is_room() {
-        let desk = Desk::new();
+        let fixture = TestStore::new();
         let limit = |pages: &'static str| {
-            desk.store.0.writer.write(move |connection| {
+            fixture.store.0.writer.write(move |connection| {
                 let sql = format!("PRAGMA max_page_count = {pages}");
                 Ok(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?)
             })
@@ -333,7 +333,7 @@ mod tests {
 
         let (mut kept, mut refused): (Vec<Deployment>, usize) = (Vec::new(), 0);
         while refused == 0 {
-            let all = join_all((0..40).map(|_| desk.store.accept(request("shop", Repetition::Never)))).await;
+            let all = join_all((0..40).map(|_| fixture.store.accept(request("shop", Repetition::Never)))).await;
             for acceptance in all {
                 match acceptance {
                     Ok(Acceptance::New(deployment)) => kept.push(deployment),
@@ -343,21 +343,21 @@ mod tests {
             }
         }
         kept.sort_by_key(|deployment| deployment.order);
-        assert_eq!(desk.store.unfinished().await.unwrap(), kept);
-        assert_eq!(*desk.store.bell().borrow(), i64::try_from(kept.len()).unwrap());
+        assert_eq!(fixture.store.unfinished().await.unwrap(), kept);
+        assert_eq!(*fixture.store.newest_row().borrow(), i64::try_from(kept.len()).unwrap());
 
         limit("1000000").await.unwrap();
-        kept.push(desk.new_one("shop").await);
-        let desk = desk.reopen();
-        assert_eq!(desk.store.unfinished().await.unwrap(), kept);
+        kept.push(fixture.new_one("shop").await);
+        let fixture = fixture.reopen();
+        assert_eq!(fixture.store.unfinished().await.unwrap(), kept);
     }
 
     #[tokio::test]
     async fn a_thread_that_died_leaves_nobody_waiting() {
-        let desk = Desk::new();
-        let died = desk.store.0.writer.write::<()>(|_| panic!("on purpose")).await;
+        let fixture = TestStore::new();
+        let died = fixture.store.0.writer.write::<()>(|_| panic!("on purpose")).await;
         assert!(matches!(died, Err(StoreError::Closed)), "{died:?}");
-        let refused = desk.store.accept(request("shop", Repetition::Never)).await;
+        let refused = fixture.store.accept(request("shop", Repetition::Never)).await;
         assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
     }
 }

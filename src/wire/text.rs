@@ -8,14 +8,14 @@ use crate::model::{DeploymentId, Timestamp};
 
 /// Tells one deployment's events, each as no, one or several lines. It remembers the plan, so as to say "3 of 5".
 #[derive(Debug)]
-pub struct Teller {
+pub struct TextWriter {
     deployment: DeploymentId,
     plan: Plan,
     started: Option<Timestamp>,
 }
 
-impl Teller {
-    /// A teller that has heard nothing yet.
+impl TextWriter {
+    /// A writer that has heard nothing yet.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
         Self { deployment, plan: Plan::default(), started: None }
@@ -117,7 +117,7 @@ fn evidence_in_lines(evidence: &Evidence) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Teller;
+    use super::TextWriter;
     use crate::deploy::event::{Event as Core, Evidence, Outcome, RequestedBy, Transfer, Wanted};
     use crate::deploy::plan::{Change, Plan, Step};
     use crate::deploy::snapshot::Snapshot;
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_place_its_evidence_and_the_outcome_first_in_the_last_line() {
         let id: DeploymentId = "01jd5zk0000000000000000000".parse().unwrap();
-        let mut teller = Teller::new(id);
+        let mut writer = TextWriter::new(id);
         let evidence = Evidence {
             name: "shop-api-1".to_owned(),
             state: "exited (1)".to_owned(),
@@ -163,7 +163,7 @@ mod tests {
             Core::Finished { outcome: Outcome::RolledBack, reason: Some("api exited with 1".to_owned()) },
         ];
         let lines: Vec<String> =
-            events.iter().flat_map(|event| teller.tell(Timestamp::from_millis(0), &event.into())).collect();
+            events.iter().flat_map(|event| writer.tell(Timestamp::from_millis(0), &event.into())).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         queued 01jd5zk0000000000000000000: r.io/api:v2
         started

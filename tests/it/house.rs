@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const HOST: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("finding", &[]),
-    ("narrator", &[]),
+    ("reporter", &[]),
     // `src/host.rs`: the trait that the rest of windlass asks.
     ("host", &[]),
     ("program", &[]),
@@ -60,7 +60,7 @@ const HOST: &[(&str, &[&str])] = &[
     ("lifecycle", &["host", "program"]),
     ("machine", &["host", "program", "engine", "target", "lifecycle"]),
 ];
-const EVERYBODYS: &[&str] = &["error", "finding", "narrator"];
+const EVERYBODYS: &[&str] = &["error", "finding", "reporter"];
 
 /// Arrows that close a circle of files, and are still there. Nothing is added to this list.
 const CIRCLES: &[(&str, &str)] = &[

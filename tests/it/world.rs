@@ -12,7 +12,7 @@ use windlass::deploy::plan::{Expected, Source, Step};
 use windlass::deploy::sharing::Uses;
 use windlass::deploy::snapshot::{Before, Condition, Instance, Present, Service, Snapshot};
 use windlass::deploy::spec::{CommandLine, ProjectSpec};
-use windlass::host::{End, Host, HostError, Narrator};
+use windlass::host::{End, Host, HostError, Reporter};
 use windlass::lanes::Lease;
 use windlass::model::{Digest, ImageReference, LocalImage, PinnedImage, ProjectName, Repository};
 
@@ -396,13 +396,13 @@ impl Host for World {
         lease: &Lease,
         spec: &ProjectSpec,
         step: &Step,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         assert_eq!(lease.project(), &spec.name);
         let _busy = Busy::enter(self, spec);
         self.pass(When::Before).await;
-        narrator.say(&format!("performing: {step}"));
-        narrator.transfer(Transfer { layers_done: 1, layers: 1, bytes_done: 10, bytes: 10 });
+        reporter.say(&format!("performing: {step}"));
+        reporter.transfer(Transfer { layers_done: 1, layers: 1, bytes_done: 10, bytes: 10 });
         if matches!(step, Step::AwaitHealthy { .. }) {
             self.until("health", |state| !state.hold_health).await;
         }
@@ -417,7 +417,7 @@ impl Host for World {
         lease: &Lease,
         spec: &ProjectSpec,
         end: &End,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let command = match end.outcome {
             Outcome::Succeeded => &spec.lifecycle.after,
@@ -426,7 +426,7 @@ impl Host for World {
         };
         let Some(command) = command else { return Ok(()) };
         self.pass(When::Before).await;
-        narrator.say(&format!("concluding: {}", end.outcome));
+        reporter.say(&format!("concluding: {}", end.outcome));
         let fails = {
             let mut state = self.state();
             state.concluded.push((lease.deployment().to_string(), end.clone()));
@@ -442,7 +442,7 @@ impl Host for World {
         _lease: &Lease,
         spec: &ProjectSpec,
         keep: &[PinnedImage],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let mut state = self.state();
         let spared: BTreeSet<Digest> = keep.iter().map(|image| image.digest.clone()).collect();
@@ -453,7 +453,7 @@ impl Host for World {
             .cloned()
             .collect();
         for (name, digest) in gone {
-            narrator.say(&format!("released {digest}"));
+            reporter.say(&format!("released {digest}"));
             state.local.remove(&digest);
             state.kept.remove(&(name, digest));
         }

@@ -40,7 +40,7 @@ pub struct RegistryCredentials {
 
 /// All that is known on this host.
 #[derive(Debug)]
-pub(in crate::host) struct Vault {
+pub(in crate::host) struct CredentialStore {
     configured: RwLock<BTreeMap<String, RegistryCredentials>>,
     docker_config: PathBuf,
 }
@@ -101,7 +101,7 @@ impl fmt::Debug for Password {
     }
 }
 
-impl Vault {
+impl CredentialStore {
     /// `docker_config` is the directory that Docker's own `config.json` is in.
     pub(in crate::host) const fn new(
         configured: BTreeMap<String, RegistryCredentials>,
@@ -335,7 +335,7 @@ impl Login {
         }
     }
 
-    /// What to add when the registry says that it does not know the image: many say so to strangers.
+    /// What to add when the registry says that it does not know the image: many say so to a caller without credentials.
     pub(in crate::host) fn after_absence(&self, host: &str) -> String {
         match self {
             Self::Nobody { .. } => format!("; if it is private: {}", self.after_denial(host)),
@@ -354,7 +354,7 @@ mod tests {
     async fn login(config: &str, host: &str) -> Login {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("config.json"), config).unwrap();
-        Vault::new(BTreeMap::new(), directory.path().to_owned()).login(host).await
+        CredentialStore::new(BTreeMap::new(), directory.path().to_owned()).login(host).await
     }
 
     fn user(login: &Login) -> (&str, &str) {
@@ -369,11 +369,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("config.json"), r#"{"auths":{"r.io":{"auth":"ZmlsZTpw"}}}"#).unwrap();
         let known = RegistryCredentials { username: "ci".to_owned(), password: Password::new("secret".to_owned()) };
-        let vault = Vault::new([("ghcr.io".to_owned(), known)].into(), directory.path().to_owned());
-        assert_eq!(user(&vault.login("ghcr.io").await), ("ci", "secret"));
-        assert_eq!(user(&vault.login("r.io").await), ("file", "p"));
-        assert_eq!(vault.login("other.io").await, Login::Nobody { trouble: None });
-        assert!(!format!("{vault:?}").contains("secret"));
+        let credentials = CredentialStore::new([("ghcr.io".to_owned(), known)].into(), directory.path().to_owned());
+        assert_eq!(user(&credentials.login("ghcr.io").await), ("ci", "secret"));
+        assert_eq!(user(&credentials.login("r.io").await), ("file", "p"));
+        assert_eq!(credentials.login("other.io").await, Login::Nobody { trouble: None });
+        assert!(!format!("{credentials:?}").contains("secret"));
     }
 
     #[tokio::test]
@@ -447,8 +447,8 @@ mod tests {
         let config = format!(r#"{{"credsStore":"windlass-none","auths":{{"known.io":{{"auth":"{auth}"}}}}}}"#);
         std::fs::write(directory.path().join("config.json"), config).unwrap();
         let known = RegistryCredentials { username: "ci".to_owned(), password: Password::new("secret".to_owned()) };
-        let vault = Vault::new([("ghcr.io".to_owned(), known)].into(), directory.path().to_owned());
-        let findings = vault.survey(["ghcr.io", "known.io", "r.io"]).await;
+        let credentials = CredentialStore::new([("ghcr.io".to_owned(), known)].into(), directory.path().to_owned());
+        let findings = credentials.survey(["ghcr.io", "known.io", "r.io"]).await;
         let [Finding { severity: Severity::Warning, what }] = &findings[..] else { panic!("{findings:?}") };
         for part in ["r.io", "docker-credential-windlass-none is not installed", "config.json"] {
             assert!(what.contains(part), "{what}");

@@ -19,7 +19,7 @@ use super::images::ImageFacts;
 use super::labels::COMPOSE;
 use super::refusal::Refusal;
 use crate::deploy::plan::Source;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::model::{Digest, ImageReference, PinnedImage, ProjectName, Repository};
 
 /// Labels of the containers that hold images: whose they are, and what they hold.
@@ -147,7 +147,7 @@ impl Engine {
         project: &ProjectName,
         repositories: &[Repository],
         keep: &[PinnedImage],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let kept: Vec<String> =
             keep.iter().map(|image| container_name(project, &Source::Registry(image.clone()))).collect();
@@ -157,9 +157,9 @@ impl Engine {
             }
             let Keeper { name, .. } = &keeper;
             match self.held_by(project, &keeper).await? {
-                Some(source) if keeper.is_unused => self.dismiss(project, &keeper, &source, narrator).await?,
-                Some(_) => narrator.say(&format!("{name} stays: it has been started, and what it does is not known")),
-                None => narrator.say(&format!("{name} stays: it is not known to hold an image for {project}")),
+                Some(source) if keeper.is_unused => self.dismiss(project, &keeper, &source, reporter).await?,
+                Some(_) => reporter.say(&format!("{name} stays: it has been started, and what it does is not known")),
+                None => reporter.say(&format!("{name} stays: it is not known to hold an image for {project}")),
             }
         }
         for (reference, short) in self.keep_tags(project, repositories).await? {
@@ -168,7 +168,7 @@ impl Engine {
                 .any(|image| image.image.repository() == reference.repository() && image.digest.short() == short)
             {
                 self.release_image(&reference.to_string()).await?;
-                narrator.say(&format!("released {reference}"));
+                reporter.say(&format!("released {reference}"));
             }
         }
         Ok(())
@@ -203,12 +203,12 @@ impl Engine {
         project: &ProjectName,
         keeper: &Keeper,
         source: &Source,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         // Without force the engine itself refuses to remove what runs by now.
         let asked = self.ask(|docker| async move { docker.remove_container(&keeper.id, None).await });
         match asked.await {
-            Ok(()) => narrator.say(&format!("released {source}: removed the container {}", keeper.name)),
+            Ok(()) => reporter.say(&format!("released {source}: removed the container {}", keeper.name)),
             Err(Refusal::Status(404, _)) => {}
             Err(refusal) => return Err(refusal.during(&format!("remove the container {}", keeper.name))),
         }

@@ -10,7 +10,7 @@ use super::client::Engine;
 use super::credentials::Login;
 use super::progress::Progress;
 use super::refusal::Refusal;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::model::{Digest, ImageReference, PinnedImage, Repository};
 
 /// A registry that has given nothing for so long has gone away. The engine itself goes on trying for longer.
@@ -26,10 +26,10 @@ impl Engine {
         &self,
         image: &PinnedImage,
         login: &Login,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let name = image.by_digest();
-        self.fetch(image.image.repository(), image.digest.as_str(), login, narrator)
+        self.fetch(image.image.repository(), image.digest.as_str(), login, reporter)
             .await
             .map_err(|refusal| refusal.of_pull(&name, image.image.repository(), login))
     }
@@ -39,10 +39,10 @@ impl Engine {
         &self,
         reference: &ImageReference,
         login: &Login,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let version = reference.digest().map(Digest::as_str).or(reference.tag()).unwrap_or("latest");
-        self.fetch(reference.repository(), version, login, narrator)
+        self.fetch(reference.repository(), version, login, reporter)
             .await
             .map_err(|refusal| refusal.of_pull(&reference.to_string(), reference.repository(), login))
     }
@@ -53,7 +53,7 @@ impl Engine {
         repository: &Repository,
         version: &str,
         login: &Login,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), Refusal> {
         let link = self.link().await?;
         let options = CreateImageOptions {
@@ -81,13 +81,13 @@ impl Engine {
             if advanced {
                 alive = Instant::now();
                 if reported.is_none_or(|reported| reported.elapsed() >= REPORT) {
-                    narrator.transfer(progress.transfer());
+                    reporter.transfer(progress.transfer());
                     reported = Some(alive);
                 }
             }
         }
         if reported.is_some() {
-            narrator.transfer(progress.transfer());
+            reporter.transfer(progress.transfer());
         }
         Ok(())
     }

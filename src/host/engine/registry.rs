@@ -9,7 +9,7 @@ use super::credentials::Login;
 use super::meaning::Meaning;
 use super::version::EngineVersion;
 use crate::host::finding::Finding;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::model::{Digest, ImageReference};
 
 /// How long a registry may take to say what an image is.
@@ -82,7 +82,7 @@ impl Engine {
         let repository = image.repository();
         let version = image.tag().or_else(|| image.digest().map(Digest::as_str)).unwrap_or("latest");
         let before = self.image(name).await?;
-        let (silent, _) = Narrator::new();
+        let (silent, _) = Reporter::new();
         let fetch = async |version: &str| {
             let fetched = self.fetch(repository, version, login, &silent).await;
             fetched.map_err(|refusal| refusal.of_registry(name, repository, login))

@@ -16,7 +16,7 @@ use crate::host::HostError;
 /// How many lines of a log are evidence.
 pub(in crate::host) const LOG_LINES: usize = 50;
 /// Of how many that failed: a service of fifty containers that fail alike is explained by some.
-pub(in crate::host) const WITNESSES: usize = 5;
+pub(in crate::host) const MOST_EVIDENCE: usize = 5;
 /// Between two probes that pass, while a release settles.
 const REPROBE: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,7 @@ use super::runs::Runs;
 use crate::deploy::plan::{Change, Source};
 use crate::deploy::spec::CommandLine;
 use crate::host::finding::Finding;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::lanes::Lease;
 
 /// Of what a program says, so much is kept for the reason of its failure.
@@ -24,7 +24,7 @@ pub(in crate::host) struct Context<'a> {
     pub(in crate::host) runs: &'a Runs,
     /// Whether it must be run even where no record of it can be written.
     pub(in crate::host) must: bool,
-    pub(in crate::host) narrator: &'a Narrator,
+    pub(in crate::host) reporter: &'a Reporter,
 }
 
 /// What a program is told, all of it in its environment. Its names are part of what windlass promises.
@@ -58,8 +58,8 @@ pub(in crate::host) async fn run(
     let Some((program, arguments)) = command.words.split_first() else { return Ok(()) };
     let count = AtomicUsize::new(0);
     let say = |line: &str| match count.fetch_add(1, Ordering::Relaxed) {
-        0..TOLD_LINES => context.narrator.say(line),
-        TOLD_LINES => context.narrator.say("(output truncated)"),
+        0..TOLD_LINES => context.reporter.say(line),
+        TOLD_LINES => context.reporter.say("(output truncated)"),
         _ => {}
     };
     let run = Run {
@@ -169,12 +169,12 @@ pub(in crate::host) mod tests {
     }
 
     async fn ran(command: &CommandLine, told: &Told) -> (Result<(), String>, Vec<String>) {
-        let (narrator, mut remarks) = Narrator::new();
+        let (reporter, mut remarks) = Reporter::new();
         let (lease, runs) = (lease().await, Runs::new(None));
         let context =
-            Context { lease: &lease, directory: Path::new("/"), runs: &runs, must: false, narrator: &narrator };
+            Context { lease: &lease, directory: Path::new("/"), runs: &runs, must: false, reporter: &reporter };
         let result = run(command, told, &context).await.map_err(|error| error.to_string());
-        drop(narrator);
+        drop(reporter);
         let mut lines = Vec::new();
         while let Some(crate::host::Remark::Line(line)) = remarks.recv().await {
             lines.push(line);

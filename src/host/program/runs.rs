@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::model::ProjectName;
 
 /// The variable that names the record.
@@ -68,7 +68,7 @@ impl Runs {
     pub(in crate::host) async fn end_leftovers(
         &self,
         project: &ProjectName,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         for record in self.records_of(project) {
             let begun = Instant::now();
@@ -87,7 +87,7 @@ impl Runs {
                     // It may have ended in this moment.
                     let _ = kill(pid, Signal::SIGKILL);
                 }
-                narrator.say("ended a program that an interrupted deployment had left behind");
+                reporter.say("ended a program that an interrupted deployment had left behind");
                 sleep(LOOK).await;
             }
             record.erase();
@@ -236,10 +236,10 @@ mod tests {
             () = begun(directory.path()) => {}
         }
         assert!(!left.processes().is_empty());
-        let (narrator, _remarks) = Narrator::new();
-        runs.end_leftovers(&"other".parse().unwrap(), &narrator).await.unwrap();
+        let (reporter, _remarks) = Reporter::new();
+        runs.end_leftovers(&"other".parse().unwrap(), &reporter).await.unwrap();
         assert!(!left.processes().is_empty(), "another project's run is not touched");
-        runs.end_leftovers(&project, &narrator).await.unwrap();
+        runs.end_leftovers(&project, &reporter).await.unwrap();
         assert!(left.processes().is_empty() && runs.records_of(&project).is_empty());
     }
 
@@ -259,8 +259,8 @@ mod tests {
         child.start_kill().unwrap();
         child.wait().await.unwrap();
         assert!(!left.processes().is_empty(), "the worker works on");
-        let (narrator, _remarks) = Narrator::new();
-        runs.end_leftovers(&project, &narrator).await.unwrap();
+        let (reporter, _remarks) = Reporter::new();
+        runs.end_leftovers(&project, &reporter).await.unwrap();
         assert!(left.processes().is_empty());
     }
 
@@ -283,8 +283,8 @@ mod tests {
         let left = Record { id: record.id.clone(), file: record.file.clone() };
         let script = shell("setsid sh -c 'touch begun; sleep 60' >/dev/null 2>&1 & while [ ! -e begun ]; do :; done");
         run(&script, directory.path(), Some(record)).output().await.unwrap();
-        let (narrator, _remarks) = Narrator::new();
-        runs.end_leftovers(&project, &narrator).await.unwrap();
+        let (reporter, _remarks) = Reporter::new();
+        runs.end_leftovers(&project, &reporter).await.unwrap();
         let processes = left.processes();
         assert!(!processes.is_empty());
         for pid in processes {

@@ -16,7 +16,7 @@ use crate::host::finding::Finding;
 use crate::host::health::watch::{Look, Subject, Watch};
 use crate::host::program::own::{Context, check, run, told};
 use crate::host::program::runs::Runs;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
@@ -35,8 +35,8 @@ impl CommandDriver<'_> {
         program.rsplit('/').next().unwrap_or(program).to_owned()
     }
 
-    fn context<'a>(&'a self, lease: &'a Lease, back: bool, narrator: &'a Narrator) -> Context<'a> {
-        Context { lease, directory: self.directory(), runs: self.runs, must: back, narrator }
+    fn context<'a>(&'a self, lease: &'a Lease, back: bool, reporter: &'a Reporter) -> Context<'a> {
+        Context { lease, directory: self.directory(), runs: self.runs, must: back, reporter }
     }
 
     fn references(&self, repositories: &[Repository]) -> Vec<ImageReference> {
@@ -84,17 +84,17 @@ impl Driver for CommandDriver<'_> {
         lease: &Lease,
         _services: &[String],
         change: &Change,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let back = self.commands.rollback.as_ref().filter(|_| change.back);
-        run(back.unwrap_or(&self.commands.run), &told(lease, change), &self.context(lease, change.back, narrator)).await
+        run(back.unwrap_or(&self.commands.run), &told(lease, change), &self.context(lease, change.back, reporter)).await
     }
 
     async fn await_healthy(
         &self,
         _services: &[String],
         expected: &[Expected],
-        _narrator: &Narrator,
+        _narrator: &Reporter,
     ) -> Result<(), HostError> {
         // Without a probe its exit code was the proof, and there is nothing to look at besides.
         if self.spec.health.probe.is_some() {
@@ -109,7 +109,7 @@ impl Driver for CommandDriver<'_> {
         lease: &Lease,
         _services: &[String],
         unpin: &[ImageReference],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         for reference in unpin {
             self.engine.unpin(lease.project(), reference).await?;
@@ -117,10 +117,10 @@ impl Driver for CommandDriver<'_> {
         match &self.commands.rollback {
             Some(rollback) => {
                 let nothing = Change { back: true, ..Change::default() };
-                run(rollback, &told(lease, &nothing), &self.context(lease, true, narrator)).await
+                run(rollback, &told(lease, &nothing), &self.context(lease, true, reporter)).await
             }
             None => {
-                narrator.say("nothing is known that was in service before, and there is no `rollback` to run");
+                reporter.say("nothing is known that was in service before, and there is no `rollback` to run");
                 Ok(())
             }
         }

@@ -9,7 +9,7 @@ use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::host::finding::Finding;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
@@ -47,7 +47,7 @@ pub(in crate::host) trait Driver: Send + Sync {
         lease: &Lease,
         services: &[String],
         change: &Change,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError>;
 
     /// Returns when the services have proven to work.
@@ -55,7 +55,7 @@ pub(in crate::host) trait Driver: Send + Sync {
         &self,
         services: &[String],
         expected: &[Expected],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError>;
 
     /// Takes services out again, and lets `unpin` mean nothing any more.
@@ -64,7 +64,7 @@ pub(in crate::host) trait Driver: Send + Sync {
         lease: &Lease,
         services: &[String],
         unpin: &[ImageReference],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError>;
 
     /// What runs.

@@ -13,18 +13,18 @@ use super::model::{Model, ModelService};
 use crate::deploy::event::Evidence;
 use crate::host::engine::client::Engine;
 use crate::host::engine::container::{ContainerFacts, State};
-use crate::host::engine::credentials::Vault;
+use crate::host::engine::credentials::CredentialStore;
 use crate::host::engine::pins;
-use crate::host::health::watch::{LOG_LINES, WITNESSES};
+use crate::host::health::watch::{LOG_LINES, MOST_EVIDENCE};
 use crate::host::program::runs::Runs;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, ProjectName};
 
 /// Between two looks at a service that others wait for.
 const LOOK: Duration = Duration::from_millis(100);
 /// Podman's words for a container that it does not remove before those that live in its namespaces.
-const DWELLERS_FIRST: &str = "has dependent containers which must be removed before it";
+const JOINED_FIRST: &str = "has dependent containers which must be removed before it";
 /// And for one that a restart policy has started again between Compose's stopping and removing it.
 const UP_AGAIN: &str = "cannot be removed without force";
 /// What the engine says while somebody else, such as an operator or an earlier Compose, changes the same containers.
@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Apply<'a> {
     pub(super) engine: &'a Engine,
     pub(super) compose: &'a ComposeCommand<'a>,
-    pub(super) vault: &'a Vault,
+    pub(super) credentials: &'a CredentialStore,
     pub(super) runs: &'a Runs,
     /// The windlass project.
     pub(super) project: &'a ProjectName,
@@ -54,7 +54,7 @@ pub(super) struct Apply<'a> {
     pub(super) limit: Duration,
     /// Whether this is the way back.
     pub(super) back: bool,
-    pub(super) narrator: &'a Narrator,
+    pub(super) reporter: &'a Reporter,
 }
 
 impl Apply<'_> {
@@ -94,7 +94,7 @@ impl Apply<'_> {
             options.push("--no-deps");
         }
         let record = self.runs.begin(self.project, self.back)?;
-        self.compose.up(&options, services, self.limit, record, self.narrator).await
+        self.compose.up(&options, services, self.limit, record, self.reporter).await
     }
 
     /// Whether Compose is called without `--no-deps`, by which some versions note another configuration than that of the
@@ -121,7 +121,7 @@ impl Apply<'_> {
     }
 
     async fn clear(&self, model: &Model, services: &[String]) -> Result<(), HostError> {
-        leftovers::clear(self.engine, model, services, self.narrator).await
+        leftovers::clear(self.engine, model, services, self.reporter).await
     }
 
     /// Runs a service that ends by itself and that others of this release wait for, while they are still what they were.
@@ -132,7 +132,7 @@ impl Apply<'_> {
         needed: &Needed,
     ) -> Result<(), ComposeError> {
         let service = std::slice::from_ref(&needed.service);
-        self.narrator.say(&format!("running {} before the services that wait for it", needed.service));
+        self.reporter.say(&format!("running {} before the services that wait for it", needed.service));
         self.replace(&[], model, before, service).await?;
         Ok(self.until_ready(model, needed).await?)
     }
@@ -154,15 +154,15 @@ impl Apply<'_> {
             if attempts.next().is_none() {
                 return result;
             }
-            let in_the_way = if reason.contains(DWELLERS_FIRST) {
-                let dwellers: Vec<String> =
-                    services.iter().flat_map(|host| dwellers(model, before, services, host)).collect();
-                self.engine.containers_of(&model.name, &dwellers).await?
+            let in_the_way = if reason.contains(JOINED_FIRST) {
+                let joined: Vec<String> =
+                    services.iter().flat_map(|host| joined(model, before, services, host)).collect();
+                self.engine.containers_of(&model.name, &joined).await?
             } else if reason.contains(UP_AGAIN) {
                 let containers = self.engine.containers_of(&model.name, services).await?;
                 containers.into_iter().filter(|container| reason.contains(&container.id)).collect()
             } else if PASSING.iter().any(|words| reason.to_lowercase().contains(words)) {
-                self.narrator.say(&format!("{reason}; trying again"));
+                self.reporter.say(&format!("{reason}; trying again"));
                 sleep(PAUSE).await;
                 Vec::new()
             } else {
@@ -170,7 +170,7 @@ impl Apply<'_> {
             };
             self.clear(model, services).await?;
             for container in &in_the_way {
-                self.narrator.say(&format!("removing {}, which blocks the replacement", container.name));
+                self.reporter.say(&format!("removing {}, which blocks the replacement", container.name));
                 self.engine.remove_container(container).await?;
             }
         }
@@ -197,7 +197,7 @@ impl Apply<'_> {
         if others.is_empty() {
             return Ok(());
         }
-        self.narrator.say(&format!("{} was not made from the pinned image: replacing it again", others.join(", ")));
+        self.reporter.say(&format!("{} was not made from the pinned image: replacing it again", others.join(", ")));
         self.up(model, &["--force-recreate"], &others).await
     }
 
@@ -245,7 +245,7 @@ impl Apply<'_> {
             let grace = old.iter().map(|container| container.grace()).max().unwrap_or_default();
             let limit = (grace + PAUSE).min(self.limit / 2);
             if let Some(stopped) = old.iter().find(|container| container.state != State::Running) {
-                self.narrator.say(&format!("{} has stopped: starting it again", stopped.name));
+                self.reporter.say(&format!("{} has stopped: starting it again", stopped.name));
                 self.up(model, &[], services).await?;
             }
             if old.is_empty() || begun.elapsed() > limit {
@@ -254,7 +254,7 @@ impl Apply<'_> {
             if !is_told {
                 let names: Vec<&str> = old.iter().map(|container| container.name.as_str()).collect();
                 let limit = humantime::format_duration(limit);
-                self.narrator.say(&format!("waiting up to {limit}: {} may have been asked to stop", names.join(", ")));
+                self.reporter.say(&format!("waiting up to {limit}: {} may have been asked to stop", names.join(", ")));
                 is_told = true;
             }
             sleep(LOOK).await;
@@ -287,7 +287,7 @@ impl Apply<'_> {
 
     async fn evidence(&self, containers: &[ContainerFacts]) -> Vec<Evidence> {
         let mut evidence = Vec::new();
-        for container in containers.iter().take(WITNESSES) {
+        for container in containers.iter().take(MOST_EVIDENCE) {
             evidence.push(container.evidence(self.engine.log_tail(&container.id, LOG_LINES).await));
         }
         evidence
@@ -296,7 +296,7 @@ impl Apply<'_> {
     /// Starts one service that others need, and waits until it has done what they need.
     async fn bring_up(&self, model: &Model, needed: &Needed) -> Result<(), HostError> {
         let service = &needed.service;
-        self.narrator.say(&format!("{service} is needed and not there: bringing it up"));
+        self.reporter.say(&format!("{service} is needed and not there: bringing it up"));
         let image = model.services.get(service).and_then(|service| service.image.as_deref());
         if let Some(reference) = image.and_then(|image| ImageReference::parse_familiar(image).ok()) {
             self.have_image(&reference).await?;
@@ -328,8 +328,8 @@ impl Apply<'_> {
         if self.engine.image(&reference.to_string()).await?.is_some() {
             return Ok(());
         }
-        let login = self.vault.login(reference.repository().host()).await;
-        self.engine.pull_as_named(reference, &login, self.narrator).await
+        let login = self.credentials.login(reference.repository().host()).await;
+        self.engine.pull_as_named(reference, &login, self.reporter).await
     }
 
     async fn failure(&self, reason: String, containers: &[ContainerFacts]) -> HostError {
@@ -338,8 +338,8 @@ impl Apply<'_> {
 
     /// Replaces the containers that lived in a namespace of one that was replaced: they would be cut off for good.
     async fn rejoin(&self, model: &Model, before: &[ContainerFacts], services: &[String]) -> Result<(), ComposeError> {
-        let dwellers = |host: &String| dwellers(model, before, services, host);
-        if services.iter().all(|service| dwellers(service).is_empty()) {
+        let joined = |host: &String| joined(model, before, services, host);
+        if services.iter().all(|service| joined(service).is_empty()) {
             return Ok(());
         }
         let after = self.engine.containers_of(&model.name, services).await?;
@@ -350,7 +350,7 @@ impl Apply<'_> {
             ids
         };
         let replaced = services.iter().filter(|service| ids(before, service) != ids(&after, service));
-        let mut cut_off: Vec<String> = replaced.flat_map(dwellers).collect();
+        let mut cut_off: Vec<String> = replaced.flat_map(joined).collect();
         cut_off.sort();
         cut_off.dedup();
         if cut_off.is_empty() {
@@ -361,7 +361,7 @@ impl Apply<'_> {
 }
 
 /// The services with containers that live in a namespace of the service `host`, and do not move with it.
-fn dwellers(model: &Model, containers: &[ContainerFacts], moved: &[String], host: &str) -> Vec<String> {
+fn joined(model: &Model, containers: &[ContainerFacts], moved: &[String], host: &str) -> Vec<String> {
     let is_there = |name: &str| containers.iter().any(|container| container.service == name);
     let lives_there =
         |(name, service): &(&String, &ModelService)| service.lives_in(host) && !moved.contains(name) && is_there(name);
@@ -395,11 +395,11 @@ pub(super) async fn remove(
     compose_project: &str,
     services: &[String],
     unpin: &[ImageReference],
-    narrator: &Narrator,
+    reporter: &Reporter,
 ) -> Result<(), HostError> {
     if !services.is_empty() {
         for container in engine.containers_of(compose_project, services).await? {
-            narrator.say(&format!("removing {}", container.name));
+            reporter.say(&format!("removing {}", container.name));
             engine.remove_container(&container).await?;
         }
     }
@@ -422,7 +422,7 @@ mod tests {
             "gone":{"network_mode":"service:web"},"moved":{"pid":"service:web"},"other":{"ipc":"service:api"}}}"#,
         );
         let containers = ["api", "web", "vpn", "moved", "other"].map(container);
-        assert_eq!(dwellers(&model, &containers, &["web".to_owned(), "moved".to_owned()], "web"), ["vpn"]);
+        assert_eq!(joined(&model, &containers, &["web".to_owned(), "moved".to_owned()], "web"), ["vpn"]);
     }
 
     #[test]

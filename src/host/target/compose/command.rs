@@ -10,7 +10,7 @@ use crate::deploy::spec::Compose;
 use crate::host::engine::refusal::is_about_an_image_that_comes_or_goes;
 use crate::host::program::exec::{ExecError, Output, Run};
 use crate::host::program::runs::Record;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 
 /// Reading files takes a moment; a file on a network that hangs is given up.
 const READING: Duration = Duration::from_secs(30);
@@ -94,14 +94,14 @@ impl ComposeCommand<'_> {
         services: &[String],
         limit: Duration,
         record: Option<Record>,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), ComposeError> {
         let mut arguments = vec!["up", "--detach", "--no-build", "--pull", "never"];
         arguments.extend(options);
         // What follows are services, whatever they are called.
         arguments.push("--");
         arguments.extend(services.iter().map(String::as_str));
-        self.run("up", &arguments, limit, record, Some(narrator)).await.map(|_| ())
+        self.run("up", &arguments, limit, record, Some(reporter)).await.map(|_| ())
     }
 
     async fn run(
@@ -110,7 +110,7 @@ impl ComposeCommand<'_> {
         arguments: &[&str],
         deadline: Duration,
         record: Option<Record>,
-        narrator: Option<&Narrator>,
+        reporter: Option<&Reporter>,
     ) -> Result<Output, ComposeError> {
         let arguments = self.arguments(arguments);
         let mut environment = vec![("DOCKER_HOST", self.engine.to_owned())];
@@ -118,8 +118,8 @@ impl ComposeCommand<'_> {
             environment.push(("DOCKER_CONFIG", directory.display().to_string()));
         }
         let say = |line: &str| {
-            if let Some(narrator) = narrator {
-                narrator.say(remark(line).as_deref().unwrap_or(line));
+            if let Some(reporter) = reporter {
+                reporter.say(remark(line).as_deref().unwrap_or(line));
             }
         };
         let run = Run {
@@ -130,7 +130,7 @@ impl ComposeCommand<'_> {
             input: None,
             deadline,
             keep: LARGEST,
-            on_line: narrator.is_some().then_some(&say),
+            on_line: reporter.is_some().then_some(&say),
             record,
         };
         let output = run.output().await.map_err(|error| match error {

@@ -17,13 +17,13 @@ use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::spec::{Compose, ProjectSpec};
 use crate::host::engine::client::Engine;
-use crate::host::engine::credentials::Vault;
+use crate::host::engine::credentials::CredentialStore;
 use crate::host::engine::pins;
 use crate::host::finding::Finding;
 use crate::host::health::watch::Watch;
 use crate::host::program::runs::Runs;
 use crate::host::target::driver::Driver;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
@@ -33,7 +33,7 @@ const AGAIN: u32 = 2;
 /// One compose project.
 pub(in crate::host::target) struct ComposeDriver<'a> {
     pub(in crate::host::target) engine: &'a Engine,
-    pub(in crate::host::target) vault: &'a Vault,
+    pub(in crate::host::target) credentials: &'a CredentialStore,
     pub(in crate::host::target) memory: &'a Memory,
     pub(in crate::host::target) runs: &'a Runs,
     pub(in crate::host::target) command: ComposeCommand<'a>,
@@ -66,21 +66,21 @@ impl ComposeDriver<'_> {
         model: &Model,
         services: &[String],
         back: bool,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let limit = if back { self.spec.time_back() } else { self.spec.timeout };
         let apply = Apply {
             engine: self.engine,
             compose: &self.command,
-            vault: self.vault,
+            credentials: self.credentials,
             runs: self.runs,
             project: &self.spec.name,
             limit,
             back,
-            narrator,
+            reporter,
         };
         apply.services(model, services).await?;
-        let restarted = restart::followers(self.engine, model, services, limit, narrator).await?;
+        let restarted = restart::followers(self.engine, model, services, limit, reporter).await?;
         self.memory.note_restarted(&self.spec.name, restarted);
         Ok(())
     }
@@ -90,13 +90,13 @@ impl ComposeDriver<'_> {
         &self,
         project: &str,
         restarted: &BTreeSet<String>,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         if restarted.is_empty() {
             return Ok(());
         }
         for container in restart::fallen(&self.engine.containers(project).await?, restarted) {
-            narrator.say(&format!("starting {} again, which ran before", container.name));
+            reporter.say(&format!("starting {} again, which ran before", container.name));
             self.engine.restart_container(container).await?;
             self.memory.note_restarted(&self.spec.name, [container.id.clone()]);
         }
@@ -106,7 +106,7 @@ impl ComposeDriver<'_> {
     /// Pins once more what has got another meaning while it was watched, and says whether there was any: somebody else
     /// moved the name, or the engine carried out late what an interrupted step had asked for. What is proven is what the
     /// next `docker compose up`, or a reboot, starts.
-    async fn pin_again(&self, expected: &[Expected], narrator: &Narrator) -> Result<bool, HostError> {
+    async fn pin_again(&self, expected: &[Expected], reporter: &Reporter) -> Result<bool, HostError> {
         let references = |model: &Model| candidates(model, self.compose);
         let references = match self.memory.recall(&self.spec.name, self.compose, references) {
             Some(references) => references,
@@ -116,7 +116,7 @@ impl ComposeDriver<'_> {
         for Expected { service, image } in expected {
             let Some((_, reference)) = references.iter().find(|(name, _)| name == service) else { continue };
             if !pins::holds(self.engine, reference, image).await? {
-                narrator.say(&format!("{reference} means something else now: pinning it to {image} again"));
+                reporter.say(&format!("{reference} means something else now: pinning it to {image} again"));
                 pins::pin(self.engine, reference, image).await?;
                 moved = true;
             }
@@ -203,19 +203,19 @@ impl Driver for ComposeDriver<'_> {
         _lease: &Lease,
         services: &[String],
         change: &Change,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let restarted = self.memory.forget_restarted(&self.spec.name);
         let model = self.model().await?;
-        self.put_into_service(&model, services, change.back, narrator).await?;
-        if change.back { self.start_again(&model.name, &restarted, narrator).await } else { Ok(()) }
+        self.put_into_service(&model, services, change.back, reporter).await?;
+        if change.back { self.start_again(&model.name, &restarted, reporter).await } else { Ok(()) }
     }
 
     async fn await_healthy(
         &self,
         services: &[String],
         expected: &[Expected],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let mut again = 0..AGAIN;
         loop {
@@ -225,14 +225,14 @@ impl Driver for ComposeDriver<'_> {
             let Err(error) = watch.until_healthy().await else { break };
             let model = self.model().await?;
             let is_replaced = leftovers::are_there(self.engine, &model, services).await?;
-            let is_disturbed = self.pin_again(expected, narrator).await? || is_replaced;
+            let is_disturbed = self.pin_again(expected, reporter).await? || is_replaced;
             if !is_disturbed || again.next().is_none() {
                 return Err(error);
             }
-            narrator.say(&format!("{error}: it was disturbed from outside; applying the release again"));
-            self.put_into_service(&model, services, false, narrator).await?;
+            reporter.say(&format!("{error}: it was disturbed from outside; applying the release again"));
+            self.put_into_service(&model, services, false, reporter).await?;
         }
-        self.pin_again(expected, narrator).await.map(drop)
+        self.pin_again(expected, reporter).await.map(drop)
     }
 
     async fn remove(
@@ -240,9 +240,9 @@ impl Driver for ComposeDriver<'_> {
         lease: &Lease,
         services: &[String],
         unpin: &[ImageReference],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
-        remove(self.engine, lease, &self.project().await?, services, unpin, narrator).await
+        remove(self.engine, lease, &self.project().await?, services, unpin, reporter).await
     }
 
     async fn observe(&self) -> Result<Vec<Instance>, HostError> {

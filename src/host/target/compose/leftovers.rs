@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::model::{Model, ModelService};
 use crate::host::engine::client::Engine;
 use crate::host::engine::container::{ContainerFacts, State};
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 
 /// How long another Compose, such as an operator's own, gets to finish a replacement.
 const OTHERS: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ pub(super) async fn clear(
     engine: &Engine,
     model: &Model,
     services: &[String],
-    narrator: &Narrator,
+    reporter: &Reporter,
 ) -> Result<(), HostError> {
     let is_dying = |containers: &[ContainerFacts]| containers.iter().any(|container| container.state == State::Dead);
     let mut containers = engine.containers_of(&model.name, services).await?;
@@ -117,14 +117,14 @@ pub(super) async fn clear(
     for leftover in leftovers(model, &containers) {
         match leftover {
             Leftover::Successor { container, of } => {
-                narrator.say(&format!("stopping {}: its replacement was interrupted", of.name));
+                reporter.say(&format!("stopping {}: its replacement was interrupted", of.name));
                 // First, so that an interruption in between finds the successor again.
                 engine.stop_container(of).await?;
-                narrator.say(&format!("removing {}, which was never started", container.name));
+                reporter.say(&format!("removing {}, which was never started", container.name));
                 engine.remove_unstarted(container).await?;
             }
             Leftover::Unnamed { container, name } => {
-                narrator.say(&format!("renaming {} to {name}: its replacement was interrupted", container.name));
+                reporter.say(&format!("renaming {} to {name}: its replacement was interrupted", container.name));
                 engine.rename_container(container, name).await?;
             }
         }

@@ -58,15 +58,15 @@ impl Engine {
     }
 
     /// The containers that run and are not of the Compose project, as far as their labels say so.
-    pub(super) async fn strangers(&self, project: &str) -> Result<Vec<Stranger>, HostError> {
+    pub(super) async fn foreign(&self, project: &str) -> Result<Vec<Foreign>, HostError> {
         let mut listed = self.list(&[]).await?;
         listed.retain(|container| container.labels.get(PROJECT).is_none_or(|its| its != project));
         let looked_at = try_join_all(listed.iter().map(|container| self.container(&container.id))).await?;
-        let strangers = looked_at.into_iter().zip(listed).filter_map(|(facts, mut container)| {
+        let foreign = looked_at.into_iter().zip(listed).filter_map(|(facts, mut container)| {
             let facts = facts.filter(|facts| facts.state == State::Running)?;
-            Some(Stranger { container: facts, project: container.labels.remove(PROJECT) })
+            Some(Foreign { container: facts, project: container.labels.remove(PROJECT) })
         });
-        Ok(strangers.collect())
+        Ok(foreign.collect())
     }
 
     /// The names of the Compose projects that have containers from `directory`.
@@ -109,7 +109,7 @@ impl Engine {
 
 /// A container of somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stranger {
+pub(super) struct Foreign {
     pub(super) container: ContainerFacts,
     /// Of Compose, where a label names one.
     pub(super) project: Option<String>,

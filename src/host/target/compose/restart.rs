@@ -12,7 +12,7 @@ use crate::host::engine::client::Engine;
 use crate::host::engine::container::{ContainerFacts, State};
 use crate::host::health::judge::judge;
 use crate::host::health::verdict::Verdict;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::model::Timestamp;
 
 /// Between two looks at a service that others wait for.
@@ -33,17 +33,17 @@ pub(super) async fn followers(
     model: &Model,
     moved: &[String],
     limit: Duration,
-    narrator: &Narrator,
+    reporter: &Reporter,
 ) -> Result<Vec<String>, HostError> {
     let containers = engine.containers(&model.name).await?;
     let mut restarted = Vec::new();
     for Follower { container, needed } in outlived(model, &containers, moved) {
         if is_ready(engine, &model.name, &needed, limit).await? {
-            narrator.say(&format!("restarting {}, because {} was replaced", container.name, needed.service));
+            reporter.say(&format!("restarting {}, because {} was replaced", container.name, needed.service));
             engine.restart_container(container).await?;
             restarted.push(container.id.clone());
         } else {
-            narrator.say(&format!("{} is not restarted: {} is not ready", container.name, needed.service));
+            reporter.say(&format!("{} is not restarted: {} is not ready", container.name, needed.service));
         }
     }
     Ok(restarted)

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::project_containers::Stranger;
+use super::project_containers::Foreign;
 use crate::host::HostError;
 use crate::host::engine::client::Engine;
 use crate::model::ImageReference;
@@ -43,15 +43,15 @@ pub(super) async fn other_users(
     project: &str,
     references: &BTreeSet<ImageReference>,
 ) -> Result<Vec<String>, HostError> {
-    let strangers = engine.strangers(project).await?;
-    Ok(references.iter().filter_map(|reference| shared(reference, &strangers)).collect())
+    let foreign = engine.foreign(project).await?;
+    Ok(references.iter().filter_map(|reference| shared(reference, &foreign)).collect())
 }
 
-fn shared(reference: &ImageReference, strangers: &[Stranger]) -> Option<String> {
-    let users: Vec<String> = strangers
+fn shared(reference: &ImageReference, foreign: &[Foreign]) -> Option<String> {
+    let users: Vec<String> = foreign
         .iter()
-        .filter(|stranger| stranger.container.reference().as_ref() == Some(reference))
-        .map(|Stranger { container, project }| match project {
+        .filter(|foreign| foreign.container.reference().as_ref() == Some(reference))
+        .map(|Foreign { container, project }| match project {
             Some(project) => format!("{} (Compose project {project})", container.name),
             None => container.name.clone(),
         })
@@ -74,17 +74,17 @@ mod tests {
 
     #[test]
     fn who_else_was_started_from_a_name_is_told() {
-        let stranger = |name: &str, image: &str, project: Option<&str>| Stranger {
+        let foreign = |name: &str, image: &str, project: Option<&str>| Foreign {
             container: ContainerFacts { name: name.to_owned(), image: image.to_owned(), ..container("web") },
             project: project.map(str::to_owned),
         };
-        let strangers = [
-            stranger("staging-web-1", "r.io/app:live", Some("staging")),
-            stranger("by-hand", "r.io/app:live", None),
-            stranger("other", "r.io/app:v1", None),
-            stranger("nameless", "sha256:abc", None),
+        let foreign = [
+            foreign("staging-web-1", "r.io/app:live", Some("staging")),
+            foreign("by-hand", "r.io/app:live", None),
+            foreign("other", "r.io/app:v1", None),
+            foreign("nameless", "sha256:abc", None),
         ];
-        let found = |reference: &str| shared(&reference.parse().unwrap(), &strangers);
+        let found = |reference: &str| shared(&reference.parse().unwrap(), &foreign);
         let said = found("r.io/app:live").unwrap();
         assert!(
             said.starts_with("staging-web-1 (Compose project staging), by-hand was started from r.io/app:live"),

@@ -15,7 +15,7 @@ use crate::host::engine::client::Engine;
 use crate::host::engine::container::ContainerFacts;
 use crate::host::health::judge::{fingerprint, judge};
 use crate::host::health::verdict::Verdict;
-use crate::host::health::watch::{LOG_LINES, Look, Subject, WITNESSES};
+use crate::host::health::watch::{LOG_LINES, Look, MOST_EVIDENCE, Subject};
 
 /// How long another Compose may take to start what it has made, once the old container has stopped.
 const OTHERS: Duration = Duration::from_secs(3);
@@ -135,7 +135,7 @@ impl Subject for Containers<'_> {
     }
 
     async fn evidence(&self) -> Vec<Evidence> {
-        let mut witnesses: Vec<(u8, &ContainerFacts)> = self
+        let mut shown: Vec<(u8, &ContainerFacts)> = self
             .seen
             .iter()
             .map(|container| match judge(container) {
@@ -144,13 +144,13 @@ impl Subject for Containers<'_> {
                 Verdict::Good => (2, container),
             })
             .collect();
-        witnesses.sort_by_key(|(rank, _)| *rank);
-        if witnesses.first().is_some_and(|(rank, _)| *rank < 2) {
-            witnesses.retain(|(rank, _)| *rank < 2);
+        shown.sort_by_key(|(rank, _)| *rank);
+        if shown.first().is_some_and(|(rank, _)| *rank < 2) {
+            shown.retain(|(rank, _)| *rank < 2);
         }
-        let evidence = witnesses
+        let evidence = shown
             .into_iter()
-            .take(WITNESSES)
+            .take(MOST_EVIDENCE)
             .map(|(_, container)| async { container.evidence(self.engine.log_tail(&container.id, LOG_LINES).await) });
         join_all(evidence).await
     }

@@ -18,7 +18,7 @@ use crate::host::health::watch::Watch;
 use crate::host::systemd::bus::{Bus, Verb};
 use crate::host::systemd::journal::evidence;
 use crate::host::target::driver::Driver;
-use crate::host::{HostError, Narrator};
+use crate::host::{HostError, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 
@@ -149,16 +149,16 @@ impl Driver for SystemdDriver<'_> {
         _lease: &Lease,
         services: &[String],
         change: &Change,
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         for unit in self.units(services) {
             let verb = Verb::of(self.systemd.action, bus.facts(&unit).await?.is_up());
-            narrator.say(&format!("{} {unit}", verb.as_str()));
+            reporter.say(&format!("{} {unit}", verb.as_str()));
             match bus.job(verb, &unit).await {
                 Ok(()) => {}
                 // Whether it must come up is asked by the next step: what had failed before fails again.
-                Err(error) if change.back && verb != Verb::Reload => narrator.say(&error.to_string()),
+                Err(error) if change.back && verb != Verb::Reload => reporter.say(&error.to_string()),
                 Err(error) => return Err(self.explain(&bus, &unit, error).await),
             }
         }
@@ -169,7 +169,7 @@ impl Driver for SystemdDriver<'_> {
         &self,
         services: &[String],
         expected: &[Expected],
-        _narrator: &Narrator,
+        _narrator: &Reporter,
     ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         let units = Units {
@@ -188,7 +188,7 @@ impl Driver for SystemdDriver<'_> {
         lease: &Lease,
         services: &[String],
         unpin: &[ImageReference],
-        narrator: &Narrator,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         for unit in self.units(services).iter().rev() {
@@ -196,7 +196,7 @@ impl Driver for SystemdDriver<'_> {
             if bus.facts(unit).await?.active == "inactive" {
                 continue;
             }
-            narrator.say(&format!("stop {unit}"));
+            reporter.say(&format!("stop {unit}"));
             bus.job(Verb::Stop, unit).await?;
         }
         for reference in unpin {

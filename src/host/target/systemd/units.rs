@@ -73,11 +73,11 @@ impl Subject for Units<'_> {
 
     async fn evidence(&self) -> Vec<Evidence> {
         let is_bad = |unit: &&UnitFacts| !matches!(self.judge(unit), Verdict::Good);
-        let mut witnesses: Vec<&UnitFacts> = self.last.iter().filter(is_bad).collect();
-        if witnesses.is_empty() {
-            witnesses = self.last.iter().collect();
+        let mut shown: Vec<&UnitFacts> = self.last.iter().filter(is_bad).collect();
+        if shown.is_empty() {
+            shown = self.last.iter().collect();
         }
-        join_all(witnesses.into_iter().map(evidence)).await
+        join_all(shown.into_iter().map(evidence)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tells a deployment's events while they happen, as the body of an answer.
 //!
 //! Rows are read a page at a time and only when the caller has taken the page before: a slow reader costs its
-//! connection and no memory. A telling that is not to the caller's liking is broken off, without the chunk that ends a
+//! connection and no memory. A stream that is not to the caller's liking is broken off, without the chunk that ends a
 //! body well, so that every client notices. What was said before still arrives.
 
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) enum Until {
 }
 
 /// One deployment told to one caller.
-pub(super) struct Telling {
+pub(super) struct EventStream {
     follower: Follower,
     format: Format,
     until: Until,
@@ -53,7 +53,7 @@ pub(super) struct Telling {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Telling,
+    Streaming,
     BreakingOff,
     Over,
 }
@@ -69,7 +69,7 @@ enum Happened {
     Interrupted(Interruption),
 }
 
-impl Telling {
+impl EventStream {
     pub(super) fn new(app: &App, head: &Parts, follower: Follower, format: Format, until: Until) -> Self {
         Self {
             follower,
@@ -82,7 +82,7 @@ impl Telling {
             heartbeat: app.0.limits.heartbeat,
             patience: app.0.limits.write_timeout,
             flushes: head.extensions.get::<Peer>().map(|peer| peer.flushes.clone()),
-            stage: Stage::Telling,
+            stage: Stage::Streaming,
         }
     }
 
@@ -94,7 +94,7 @@ impl Telling {
 
     pub(super) fn response(self) -> Response {
         let content_type = HeaderValue::from_static(self.format.content_type());
-        let told = futures_util::stream::unfold(self, |telling| telling.next());
+        let told = futures_util::stream::unfold(self, |stream| stream.next());
         let mut response = Response::new(Body::from_stream(told));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
@@ -106,9 +106,9 @@ impl Telling {
 
     async fn next(mut self) -> Option<(Result<Bytes, BrokenOff>, Self)> {
         match self.stage {
-            Stage::Telling => {
+            Stage::Streaming => {
                 let mut words = Vec::new();
-                while words.is_empty() && self.stage == Stage::Telling {
+                while words.is_empty() && self.stage == Stage::Streaming {
                     self.go_on(&mut words).await;
                 }
                 Some((Ok(words.into()), self))

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::guard::{Failure, Guard, Persistence, insist};
-use super::scribe::{self, Halt, Scribe};
+use super::journal::{self, Halt, JournalWriter};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::{Cause, Event, Outcome, Transfer};
 use crate::deploy::gate::{self, Closed, Gate, Passage};
@@ -21,7 +21,7 @@ use crate::deploy::rollout::Rollout;
 use crate::deploy::snapshot::Snapshot;
 use crate::deploy::spec::ProjectSpec;
 use crate::deploy::status::{Course, State, Status};
-use crate::host::{End, HostError, Narrator, Remark};
+use crate::host::{End, HostError, Remark, Reporter};
 use crate::lanes::Lease;
 use crate::model::PinnedImage;
 use crate::store::Deployment;
@@ -33,32 +33,32 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 const HISTORY: usize = 100;
 
 /// One deployment whose turn it is.
-pub(super) struct Carrier {
+pub(super) struct Execution {
     pub(super) inner: Arc<Inner>,
     pub(super) spec: Arc<ProjectSpec>,
     pub(super) lease: Lease,
     cancelled: watch::Receiver<Option<String>>,
-    scribe: Scribe,
+    journal: JournalWriter,
     pub(super) deadline: Instant,
 }
 
-impl Carrier {
+impl Execution {
     pub(super) fn new(
         inner: Arc<Inner>,
         spec: Arc<ProjectSpec>,
         lease: Lease,
         cancelled: watch::Receiver<Option<String>>,
-        scribe: Scribe,
+        journal: JournalWriter,
     ) -> Self {
         let deadline = Instant::now() + spec.timeout;
-        Self { inner, spec, lease, cancelled, scribe, deadline }
+        Self { inner, spec, lease, cancelled, journal, deadline }
     }
 
     /// Carries the deployment to its outcome; `configured` is the project as it is configured now.
-    pub(super) async fn carry(mut self, configured: Option<&Project>) -> Result<(), Halt> {
+    pub(super) async fn run(mut self, configured: Option<&Project>) -> Result<(), Halt> {
         let decision = decide(&self.spec.name, self.status(), configured.map(|project| &*project.spec));
         if self.status().state == State::Running {
-            self.scribe.write(Event::Resumed).await?;
+            self.journal.write(Event::Resumed).await?;
         }
         match decision {
             Decision::Nothing => return Ok(()),
@@ -66,7 +66,7 @@ impl Carrier {
             Decision::RollBack(cause) => self.turn_back(cause).await?,
             Decision::Requeue => match self.what_forbids_it(configured, true).await? {
                 Some(cause) => return self.leave_untouched(cause).await,
-                None => self.scribe.write(Event::Started).await?,
+                None => self.journal.write(Event::Started).await?,
             },
             Decision::Continue if self.course().is_some_and(|course| course.disturbed) => {
                 if configured.is_some_and(|project| project.spec.target != self.spec.target) {
@@ -120,7 +120,7 @@ impl Carrier {
 
     /// Waits for as long as the gate says so.
     async fn pass_the_gate(&self) -> Result<(), Closed> {
-        let deployment = &self.scribe.deployment().id;
+        let deployment = &self.journal.deployment().id;
         let mut told = None;
         loop {
             let facts = self.inner.store.facts(&self.spec.name).await;
@@ -134,7 +134,7 @@ impl Carrier {
                 }
                 Gate::Wait { .. } => {}
             }
-            tokio::time::sleep(scribe::RETRY).await;
+            tokio::time::sleep(journal::RETRY).await;
         }
     }
 
@@ -143,14 +143,14 @@ impl Carrier {
             Some(release) => release.clone(),
             None => {
                 let release = self.resolve().await?;
-                self.scribe.write(Event::Resolved { images: release.clone() }).await?;
+                self.journal.write(Event::Resolved { images: release.clone() }).await?;
                 release
             }
         };
         if self.status().course.is_none() {
             let (snapshot, plan) = self.prepare(&release).await?;
             let target = Some(self.spec.target.clone());
-            self.scribe.write(Event::Planned { snapshot, plan, target }).await?;
+            self.journal.write(Event::Planned { snapshot, plan, target }).await?;
         } else {
             self.claim().await?;
         }
@@ -173,17 +173,17 @@ impl Carrier {
             if let Some(by) = self.cancelled_by() {
                 return Err(Failure::Cancelled(by));
             }
-            self.scribe.write(Event::StepStarted { step: number }).await?;
+            self.journal.write(Event::StepStarted { step: number }).await?;
             let taken = match self.take_step(number, &step).await {
                 Err(Failure::Host(error)) if self.was_never_touched(&step).await => {
                     let line = format!("{error}; what ran before was never touched");
-                    self.scribe.mention(Event::Said { step: number, line }).await;
+                    self.journal.mention(Event::Said { step: number, line }).await;
                     Ok(())
                 }
                 taken => taken,
             };
             match taken {
-                Ok(()) => self.scribe.write(Event::StepFinished { step: number }).await?,
+                Ok(()) => self.journal.write(Event::StepFinished { step: number }).await?,
                 Err(Failure::Halt(halt)) => return Err(halt.into()),
                 Err(failure) => {
                     let (reason, evidence) = match &failure {
@@ -194,7 +194,7 @@ impl Carrier {
                         Failure::Cancelled(by) => (by.clone(), Vec::new()),
                         Failure::Halt(_) => (String::new(), Vec::new()),
                     };
-                    self.scribe.write(Event::StepFailed { step: number, reason, evidence }).await?;
+                    self.journal.write(Event::StepFailed { step: number, reason, evidence }).await?;
                     return Err(failure);
                 }
             }
@@ -211,13 +211,13 @@ impl Carrier {
 
     /// Carries out one step, writing down what is said meanwhile.
     async fn take_step(&mut self, number: usize, step: &Step) -> Result<(), Failure> {
-        let (narrator, mut remarks) = Narrator::new();
+        let (reporter, mut remarks) = Reporter::new();
         let persistence = self.persistence(step);
         let guard = self.guard();
         let inner = Arc::clone(&self.inner);
-        let Self { spec, lease, scribe, .. } = self;
+        let Self { spec, lease, journal, .. } = self;
         let performing =
-            guard.watch(insist(persistence, &narrator, || inner.host.perform(lease, spec, step, &narrator)));
+            guard.watch(insist(persistence, &reporter, || inner.host.perform(lease, spec, step, &reporter)));
         tokio::pin!(performing);
         let mut pending: Option<Transfer> = None;
         let mut next_progress = Instant::now();
@@ -226,7 +226,7 @@ impl Carrier {
                 biased;
                 remark = remarks.recv() => {
                     match remark {
-                        Some(Remark::Line(line)) => scribe.mention(Event::Said { step: number, line }).await,
+                        Some(Remark::Line(line)) => journal.mention(Event::Said { step: number, line }).await,
                         Some(Remark::Transfer(transfer)) => pending = Some(transfer),
                         None => {}
                     }
@@ -236,12 +236,12 @@ impl Carrier {
                 result = &mut performing => Some(result),
             };
             if let Some(transfer) = pending.take_if(|_| result.is_some() || Instant::now() >= next_progress) {
-                scribe.mention(Event::Progress { step: number, transfer }).await;
+                journal.mention(Event::Progress { step: number, transfer }).await;
                 next_progress = Instant::now() + PROGRESS_EVERY;
             }
             if let Some(result) = result {
                 while let Ok(Remark::Line(line)) = remarks.try_recv() {
-                    scribe.mention(Event::Said { step: number, line }).await;
+                    journal.mention(Event::Said { step: number, line }).await;
                 }
                 return result;
             }
@@ -263,7 +263,7 @@ impl Carrier {
     async fn turn_back(&mut self, cause: Cause) -> Result<(), Halt> {
         let rollout = Rollout::of(&self.spec);
         let plan = self.course().map(|course| plan::rollback(&course.snapshot, rollout)).unwrap_or_default();
-        self.scribe.write(Event::RollingBack { cause, plan }).await
+        self.journal.write(Event::RollingBack { cause, plan }).await
     }
 
     /// Puts back what ran before. Nobody can cancel it.
@@ -292,7 +292,7 @@ impl Carrier {
                 } else {
                     format!("{}; putting back what ran before failed too: {}", cause.reason(), failed.reason())
                 };
-                tracing::error!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), %reason, "rollback failed: a person is needed");
+                tracing::error!(deployment = %self.journal.deployment().id, project = %self.lease.project(), %reason, "rollback failed: a person is needed");
                 self.conclude(Outcome::RollbackFailed, Some(reason)).await
             }
         }
@@ -317,34 +317,34 @@ impl Carrier {
 
     /// From now on nobody can cancel it.
     fn close_to_cancelling(&self) {
-        super::Runner(Arc::clone(&self.inner)).cancellations().remove(&self.scribe.deployment().id);
+        super::Runner(Arc::clone(&self.inner)).cancellations().remove(&self.journal.deployment().id);
     }
 
     /// Runs the project's own command for this end, writing down what it says.
     async fn run_for(&mut self, end: &End) -> Result<Result<(), HostError>, Halt> {
-        let (narrator, mut remarks) = Narrator::new();
-        let (inner, Self { spec, lease, scribe, .. }) = (Arc::clone(&self.inner), &mut *self);
-        let concluding = inner.host.conclude(lease, spec, end, &narrator);
+        let (reporter, mut remarks) = Reporter::new();
+        let (inner, Self { spec, lease, journal, .. }) = (Arc::clone(&self.inner), &mut *self);
+        let concluding = inner.host.conclude(lease, spec, end, &reporter);
         tokio::pin!(concluding);
         let result = loop {
             tokio::select! {
                 biased;
-                Some(Remark::Line(text)) = remarks.recv() => scribe.mention(Event::Noted { text }).await,
+                Some(Remark::Line(text)) = remarks.recv() => journal.mention(Event::Noted { text }).await,
                 result = &mut concluding => break result,
                 // It is run again after the restart.
                 () = inner.aborting.cancelled() => return Err(Halt::Stopping),
             }
         };
         while let Ok(Remark::Line(text)) = remarks.try_recv() {
-            scribe.mention(Event::Noted { text }).await;
+            journal.mention(Event::Noted { text }).await;
         }
         Ok(result)
     }
 
     async fn finish(&mut self, outcome: Outcome, reason: Option<String>) -> Result<(), Halt> {
-        let Deployment { id, project, .. } = self.scribe.deployment();
+        let Deployment { id, project, .. } = self.journal.deployment();
         tracing::info!(deployment = %id, %project, %outcome, reason = reason.as_deref().unwrap_or(""), "finished");
-        self.scribe.write(Event::Finished { outcome, reason }).await
+        self.journal.write(Event::Finished { outcome, reason }).await
     }
 
     /// Lets go of images that are no way back any more. Whatever comes of it, the outcome stands.
@@ -357,10 +357,10 @@ impl Carrier {
         };
         let put_back = self.course().map(|course| &course.snapshot);
         let keep = retention::keep(good.iter().map(|one| &one.status), put_back, self.spec.keep_releases);
-        let (narrator, mut remarks) = Narrator::new();
-        let retained = self.inner.host.retain(&self.lease, &self.spec, &keep, &narrator).await;
+        let (reporter, mut remarks) = Reporter::new();
+        let retained = self.inner.host.retain(&self.lease, &self.spec, &keep, &reporter).await;
         while let Ok(Remark::Line(text)) = remarks.try_recv() {
-            tracing::info!(deployment = %self.scribe.deployment().id, project = %self.lease.project(), "{text}");
+            tracing::info!(deployment = %self.journal.deployment().id, project = %self.lease.project(), "{text}");
             self.note(text).await;
         }
         if let Err(error) = retained {
@@ -369,7 +369,7 @@ impl Carrier {
     }
 
     pub(super) async fn note(&mut self, text: String) {
-        self.scribe.mention(Event::Noted { text }).await;
+        self.journal.mention(Event::Noted { text }).await;
     }
 
     pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
@@ -377,9 +377,9 @@ impl Carrier {
         attempt: impl FnMut() -> F,
     ) -> Result<T, Failure> {
         // Nobody is told of the attempts before there is a plan; the failure says it all.
-        let (narrator, _) = Narrator::new();
+        let (reporter, _) = Reporter::new();
         let persistence = Persistence { patience: self.inner.patience, insistence: None, deadline: self.deadline };
-        self.guard().watch(insist(persistence, &narrator, attempt)).await
+        self.guard().watch(insist(persistence, &reporter, attempt)).await
     }
 
     /// A rollback is worth all the time there is: the alternative is a service that is down. That the release of before
@@ -412,7 +412,7 @@ impl Carrier {
     }
 
     fn status(&self) -> &Status {
-        &self.scribe.deployment().status
+        &self.journal.deployment().status
     }
 
     fn course(&self) -> Option<&Course> {

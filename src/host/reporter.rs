@@ -7,19 +7,19 @@ use crate::model::one_line;
 
 /// Takes what is worth telling while a step is carried out. Never blocks, never fails.
 #[derive(Debug, Clone)]
-pub struct Narrator(mpsc::UnboundedSender<Remark>);
+pub struct Reporter(mpsc::UnboundedSender<Remark>);
 
 /// Something worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remark {
-    /// One line. The narrator has taken the control characters out of it.
+    /// One line. The reporter has taken the control characters out of it.
     Line(String),
     /// How far a pull is; only the newest counts.
     Transfer(Transfer),
 }
 
-impl Narrator {
-    /// A narrator and the end at which its remarks come out.
+impl Reporter {
+    /// A reporter and the end at which its remarks come out.
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Remark>) {
         let (sender, receiver) = mpsc::unbounded_channel();

@@ -12,7 +12,7 @@ use crate::store::{Deployment, Store, StoreError};
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// The only writer of one deployment's events.
-pub(super) struct Scribe {
+pub(super) struct JournalWriter {
     store: Store,
     deployment: Deployment,
     aborting: CancellationToken,
@@ -27,7 +27,7 @@ pub(super) enum Halt {
     Illegal(IllegalEvent),
 }
 
-impl Scribe {
+impl JournalWriter {
     pub(super) fn new(store: Store, deployment: Deployment, aborting: CancellationToken) -> Self {
         Self { store, deployment, aborting }
     }
