@@ -162,7 +162,7 @@ impl Daemon {
         readiness.send_replace(Readiness::Ready);
         Ok(Self {
             state_dir: settings.host.state_dir,
-            record: Mutex::new(record),
+            record: Mutex::new(record.without_files()),
             hooks,
             metrics,
             socket: settings.host.socket,
@@ -220,8 +220,9 @@ impl Daemon {
                 }
                 tracing::info!(projects = settings.projects.len(), "configuration read again");
                 let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-                *record = record.clone().reloaded(&settings);
-                write_down(&record, &self.state_dir);
+                let anew = record.clone().reloaded(&settings);
+                write_down(&anew, &self.state_dir);
+                *record = anew.without_files();
                 self.catalog.send_replace(Arc::new(settings.projects));
                 self.docker_puller.send_replace(settings.docker_puller);
                 self.readiness.send_replace(Readiness::Ready);

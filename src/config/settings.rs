@@ -32,12 +32,27 @@ pub struct Settings {
     pub read_at: Timestamp,
 }
 
+/// What is read only when windlass starts.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    host: HostSettings,
+    docker_host: Option<String>,
+}
+
 impl Settings {
-    /// The keys whose value differs in `anew` and that are read only when windlass starts.
+    /// The part that is read only when windlass starts.
     #[must_use]
-    pub fn fixed_at_start(&self, anew: &Self) -> Vec<&'static str> {
+    pub fn fixed(&self) -> Fixed {
+        Fixed { host: self.host.clone(), docker_host: self.machine.docker_host.clone() }
+    }
+}
+
+impl Fixed {
+    /// The keys whose value differs in `anew`.
+    #[must_use]
+    pub fn changed(&self, anew: &Settings) -> Vec<&'static str> {
         let mut changed = self.host.changed(&anew.host);
-        if self.machine.docker_host != anew.machine.docker_host {
+        if self.docker_host != anew.machine.docker_host {
             changed.push("engine.host");
         }
         changed

@@ -48,6 +48,11 @@ impl Record {
         Self { read_at: settings.read_at, files: settings.sources.clone(), ..self }
     }
 
+    /// The same without the names of the files, which nothing but the written one is asked for.
+    pub(super) fn without_files(self) -> Self {
+        Self { files: Vec::new(), ..self }
+    }
+
     /// Writes it down, whole or not at all.
     pub(super) fn write(&self, state_dir: &Path) -> io::Result<()> {
         let new = state_dir.join(format!("{FILE}.new"));

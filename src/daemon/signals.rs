@@ -38,9 +38,10 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
 
     let Remembered { deployments, age } = settings.host.retention;
     let store = Store::open_with(&settings.host.state_dir, Clock::system(), Retention { deployments, age })?;
+    let fixed = settings.fixed();
     let machine = Arc::new(Machine::new(settings.machine.clone(), Arc::new(store.clone())));
     let outside = Outside { sockets, ..Outside::real(store, machine.clone()) };
-    let mut daemon = Daemon::start(settings.clone(), outside).await?;
+    let mut daemon = Daemon::start(settings, outside).await?;
     let manager = Arc::new(ServiceManager::from_env());
     daemon.attend_to(&manager);
     manager.ready();
@@ -54,7 +55,7 @@ async fn run(config: Option<PathBuf>, sockets: Vec<std::net::TcpListener>) -> an
                 let loaded = tokio::task::spawn_blocking(load.clone()).await?;
                 if let Ok((anew, _)) = &loaded {
                     machine.reconfigure(anew.machine.clone());
-                    for key in settings.fixed_at_start(anew) {
+                    for key in fixed.changed(anew) {
                         tracing::warn!("`{key}` has changed; it takes effect when windlass is started again");
                     }
                 }

@@ -28,7 +28,7 @@ impl Reporter {
 
     /// One line; control characters become spaces, and what is longer than 1,000 characters is cut.
     pub fn say(&self, line: &str) {
-        // Nobody listens any more only when the step was given up.
+        // Nothing listens only once the step was given up.
         let _ = self.0.send(Remark::Line(one_line(line, 1000)));
     }
 

@@ -9,7 +9,7 @@ use windlass::deploy::event::Outcome;
 use windlass::model::Digest;
 
 use crate::daemon::{Caller, Home, operator, send};
-use crate::world::{Manner, Trap, When};
+use crate::world::{Behaviour, Trap, When};
 
 /// Resolve, snapshot, and the steps of the plan forward: two pulls, keep, two pins, apply, await.
 const FORWARD: usize = 9;
@@ -115,7 +115,7 @@ async fn a_good_release_killed_at_any_moment_is_in_service_after_the_next_start(
 async fn a_bad_release_killed_at_any_moment_leaves_the_one_before_in_service() {
     for trap in every_moment(FORWARD + BACK) {
         let home = home();
-        home.world.state().manners.insert(Digest::of(b"web v2"), Manner::Unhealthy);
+        home.world.state().behaviours.insert(Digest::of(b"web v2"), Behaviour::Unhealthy);
         assert_eq!(killed_at(&home, trap, true).await, "rolled_back", "{trap:?}");
         assert_eq!(runs(&home), release("v1"), "{trap:?}");
         assert_eq!(pinned(&home), release("v1"), "{trap:?}");
@@ -133,7 +133,7 @@ async fn killed_at_any_moment_with_programs_around_it_ends_the_same_and_they_are
     }
     for trap in every_moment(around + BACK) {
         let home = home_with_programs();
-        home.world.state().manners.insert(Digest::of(b"web v2"), Manner::Unhealthy);
+        home.world.state().behaviours.insert(Digest::of(b"web v2"), Behaviour::Unhealthy);
         assert_eq!(killed_at(&home, trap, true).await, "rolled_back", "{trap:?}");
         assert_eq!((runs(&home), pinned(&home)), (release("v1"), release("v1")), "{trap:?}");
         assert_eq!(told(&home), [Outcome::Succeeded, Outcome::RolledBack], "{trap:?}");
@@ -145,7 +145,7 @@ async fn a_first_release_that_is_bad_leaves_nothing_in_service() {
     // The way back is one step: remove.
     for trap in every_moment(FORWARD + 1) {
         let home = home();
-        home.world.state().manners.insert(Digest::of(b"web v2"), Manner::Unhealthy);
+        home.world.state().behaviours.insert(Digest::of(b"web v2"), Behaviour::Unhealthy);
         assert_eq!(killed_at(&home, trap, false).await, "rolled_back", "{trap:?}");
         assert_eq!(runs(&home), [None, None], "{trap:?}");
         assert_eq!(pinned(&home), [None, None], "{trap:?}");

@@ -23,7 +23,7 @@ struct Crowd {
 }
 
 #[derive(Clone)]
-enum Manner {
+enum Behaviour {
     /// Sends something, and then nothing until the connection is closed.
     Says(String),
     /// Asks again and again on one connection.
@@ -31,21 +31,21 @@ enum Manner {
 }
 
 impl Crowd {
-    async fn gather(daemon: &TestDaemon, manner: Manner) -> Self {
+    async fn gather(daemon: &TestDaemon, behaviour: Behaviour) -> Self {
         let (mut callers, begun) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
         for _ in 0..CROWD {
-            let (url, manner, begun) = (daemon.url.clone(), manner.clone(), Arc::clone(&begun));
+            let (url, behaviour, begun) = (daemon.url.clone(), behaviour.clone(), Arc::clone(&begun));
             callers.spawn(async move {
                 loop {
                     let mut raw = Raw::connect(&url).await;
                     begun.fetch_add(1, Ordering::SeqCst);
-                    match &manner {
-                        Manner::Says(words) => {
+                    match &behaviour {
+                        Behaviour::Says(words) => {
                             raw.send(words).await;
                             let mut rest = Vec::new();
                             let _ = tokio::io::AsyncReadExt::read_to_end(&mut raw.0, &mut rest).await;
                         }
-                        Manner::Asks(request) => loop {
+                        Behaviour::Asks(request) => loop {
                             raw.send(request).await;
                             let answer = raw.answer().await;
                             if status(&answer) == 0 || answer.contains("connection: close") {
@@ -107,7 +107,7 @@ fn chunked(body: &str) -> String {
 async fn connections_that_ask_and_prove_nothing_keep_no_good_hook_waiting() {
     let home = home();
     let daemon = home.start();
-    let _crowd = Crowd::gather(&daemon, Manner::Asks("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+    let _crowd = Crowd::gather(&daemon, Behaviour::Asks("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")).await;
     good_hooks_are_answered(&home, &daemon, sized).await;
 }
 
@@ -115,7 +115,7 @@ async fn connections_that_ask_and_prove_nothing_keep_no_good_hook_waiting() {
 async fn heads_that_never_end_keep_no_good_hook_waiting() {
     let home = home();
     let daemon = home.start();
-    let _crowd = Crowd::gather(&daemon, Manner::Says(format!("{HOOK}X-Drip: "))).await;
+    let _crowd = Crowd::gather(&daemon, Behaviour::Says(format!("{HOOK}X-Drip: "))).await;
     good_hooks_are_answered(&home, &daemon, sized).await;
 }
 
@@ -124,7 +124,7 @@ async fn bodies_that_never_end_keep_no_good_hook_waiting() {
     let home = home();
     let daemon = home.start();
     let guess = format!("{HOOK}Authorization: Bearer made-up\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n");
-    let _crowd = Crowd::gather(&daemon, Manner::Says(guess)).await;
+    let _crowd = Crowd::gather(&daemon, Behaviour::Says(guess)).await;
     good_hooks_are_answered(&home, &daemon, chunked).await;
 }
 
@@ -135,7 +135,7 @@ async fn large_bodies_that_never_end_keep_no_good_large_hook_waiting() {
     let (piece, size) = ("x".repeat(100_000), 100_000);
     let guess =
         format!("{HOOK}Authorization: Bearer made-up\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n{piece}\r\n");
-    let _crowd = Crowd::gather(&daemon, Manner::Says(guess)).await;
+    let _crowd = Crowd::gather(&daemon, Behaviour::Says(guess)).await;
     let body = format!("{}{BODY}", " ".repeat(100_000));
     let request = format!("{HOOK}{}{}", signature(&home, "shop", "good", body.as_bytes()), chunked(&body));
     let (_, answer) = insist(&daemon, &request).await;
@@ -155,7 +155,7 @@ async fn streams_of_one_key_keep_no_good_hook_waiting_not_even_one_of_that_key()
     let reading = |path: &str| {
         format!("GET /v1/deployments/{id}{path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n{lines}\r\n")
     };
-    let _crowd = Crowd::gather(&daemon, Manner::Says(reading("/events"))).await;
+    let _crowd = Crowd::gather(&daemon, Behaviour::Says(reading("/events"))).await;
     let (mut streams, mut refused) = (Vec::new(), 0);
     for _ in 0..PLACES {
         let (_, answer) = insist(&daemon, &reading("")).await;

@@ -13,7 +13,7 @@ use windlass::auth::Scheme;
 use crate::cli::Windlass;
 use crate::daemon::{Caller, Home, TestDaemon, eventually, operator, send};
 use crate::raw::{Raw, status};
-use crate::world::Manner;
+use crate::world::Behaviour;
 
 const TOKEN: &str = "canary-0123456789-abcdefghijk";
 const SUCCESS: &str = "{\"success\": true}\n";
@@ -220,7 +220,7 @@ async fn unless_it_is_configured_its_addresses_are_none_and_a_reload_decides() {
 async fn with_a_wait_the_status_is_the_truth() {
     let home = home();
     let sick = home.world.publish("r.io/shop:sick", "sick");
-    home.world.state().manners.insert(sick, Manner::Unhealthy);
+    home.world.state().behaviours.insert(sick, Behaviour::Unhealthy);
     let daemon = home.start();
     for target in [by_query("&wait=20s"), by_path("?wait=20s")] {
         let good = post(&daemon, &target).await;

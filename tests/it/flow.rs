@@ -8,7 +8,7 @@ use windlass::auth::Scheme;
 use windlass::model::Digest;
 
 use crate::daemon::{Caller, Home, TestDaemon, client, eventually, operator, send};
-use crate::world::{Manner, Trap, When};
+use crate::world::{Behaviour, Trap, When};
 
 fn shop(home: &Home) -> (TestDaemon, Caller) {
     let daemon = home.start();
@@ -42,12 +42,12 @@ async fn a_release_that_does_not_work_is_rolled_back_and_the_answer_says_why() {
     let home = Home::with_shop();
     let (_daemon, caller) = shop(&home);
     assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
-    for (tag, manner, why) in [
-        ("sick", Manner::Unhealthy, "web is unhealthy"),
-        ("stuck", Manner::Unstartable, "driver failed programming external connectivity"),
+    for (tag, behaviour, why) in [
+        ("sick", Behaviour::Unhealthy, "web is unhealthy"),
+        ("stuck", Behaviour::Unstartable, "driver failed programming external connectivity"),
     ] {
         let digest = home.world.publish(&format!("r.io/shop:{tag}"), tag);
-        home.world.state().manners.insert(digest, manner);
+        home.world.state().behaviours.insert(digest, behaviour);
         let answer = caller.deploy(tag, &format!("r.io/shop:{tag}")).await;
         assert_eq!(answer.status, 422, "{}", answer.text);
         let problem = answer.json();
@@ -69,7 +69,7 @@ async fn a_release_that_cannot_be_had_touches_nothing() {
     let (_daemon, caller) = shop(&home);
     assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
     let foreign = home.world.publish("r.io/shop:arm", "arm");
-    home.world.state().manners.insert(foreign, Manner::Unpullable);
+    home.world.state().behaviours.insert(foreign, Behaviour::Unpullable);
     let done = home.world.state().done.len();
     for (tag, why) in [("missing", "manifest unknown"), ("arm", "no matching manifest for linux/amd64")] {
         let answer = caller.deploy(tag, &format!("r.io/shop:{tag}")).await;
@@ -338,7 +338,7 @@ async fn a_cancelled_deployment_leaves_what_ran_before() {
 async fn putting_back_what_ran_before_is_tried_again_when_it_fails() {
     let home = Home::with_shop();
     home.world.publish("r.io/shop:sick", "sick");
-    home.world.state().manners.insert(Digest::of(b"sick"), Manner::Unhealthy);
+    home.world.state().behaviours.insert(Digest::of(b"sick"), Behaviour::Unhealthy);
     let (_daemon, caller) = shop(&home);
     assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
     home.world.state().stumbles = 2;
@@ -377,7 +377,7 @@ async fn the_last_good_releases_are_kept_and_no_more() {
     for tag in ["v1", "v2", "bad", "v3"] {
         let digest = home.world.publish(&format!("r.io/shop:{tag}"), tag);
         if tag == "bad" {
-            home.world.state().manners.insert(digest, Manner::Unhealthy);
+            home.world.state().behaviours.insert(digest, Behaviour::Unhealthy);
         }
         caller.deploy(tag, &format!("r.io/shop:{tag}")).await;
     }

@@ -9,7 +9,7 @@ use windlass::auth::Scheme;
 use windlass::model::Digest;
 
 use crate::daemon::{Answer, Caller, Home, TestDaemon, operator, send};
-use crate::world::Manner;
+use crate::world::Behaviour;
 
 fn shop(home: &Home) -> (TestDaemon, Caller) {
     let daemon = home.start();
@@ -87,7 +87,7 @@ async fn a_wait_holds_the_answer_until_the_outcome_and_no_longer_than_was_said()
 async fn a_repetition_is_told_the_truth_about_its_deployment_whether_it_waits_or_not() {
     let home = Home::with_shop();
     let sick = home.world.publish("r.io/shop:sick", "sick");
-    home.world.state().manners.insert(sick, Manner::Unhealthy);
+    home.world.state().behaviours.insert(sick, Behaviour::Unhealthy);
     let (_daemon, caller) = shop(&home);
     assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
     let first = caller.deploy("two", "r.io/shop:sick").await;

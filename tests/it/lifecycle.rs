@@ -6,7 +6,7 @@ use windlass::deploy::event::Outcome;
 use windlass::model::Digest;
 
 use crate::daemon::{Caller, Home, TestDaemon, eventually, operator, send};
-use crate::world::{Manner, Trap, When};
+use crate::world::{Behaviour, Trap, When};
 
 const AROUND: &str =
     "lifecycle = { before = [\"/bin/before\"], after = [\"/bin/after\"], on_failure = [\"/bin/on-failure\"] }";
@@ -72,7 +72,7 @@ async fn a_command_after_that_fails_is_told_and_changes_nothing() {
 async fn a_failure_is_told_with_its_reason_and_both_releases_and_a_cancellation_is_none() {
     let (home, _daemon, caller) = shop();
     assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200);
-    home.world.state().manners.insert(Digest::of(b"v2"), Manner::Unhealthy);
+    home.world.state().behaviours.insert(Digest::of(b"v2"), Behaviour::Unhealthy);
     fails(&home, "/bin/on-failure");
     let answer = caller.deploy("two", "r.io/shop:v2").await;
     assert_eq!(answer.json()["type"], "urn:windlass:problem:rolled_back");

@@ -7,7 +7,7 @@ use windlass::auth::Scheme;
 use windlass::model::{Digest, Timestamp};
 
 use crate::daemon::{Answer, Caller, Home, TestDaemon, client, send};
-use crate::world::{Manner, Running};
+use crate::world::{Behaviour, Running};
 
 fn operator(home: &Home) -> reqwest::Client {
     reqwest::Client::builder().unix_socket(home.socket()).build().unwrap()
@@ -103,11 +103,11 @@ async fn after_a_rollback_that_failed_going_back_finds_what_succeeded_and_nothin
         assert_eq!(caller.deploy(id, image).await.status, 200);
     }
     for broken in [&bad, &v3] {
-        home.world.state().manners.insert(broken.clone(), Manner::Unhealthy);
+        home.world.state().behaviours.insert(broken.clone(), Behaviour::Unhealthy);
     }
     let failed = caller.deploy("four", "r.io/shop:bad").await;
     assert_eq!(failed.json()["type"], "urn:windlass:problem:rollback_failed", "{}", failed.text);
-    home.world.state().manners.remove(&v3);
+    home.world.state().behaviours.remove(&v3);
 
     let ways = look(&home, "/v1/projects/shop/rollback").await.json();
     let of = |place: usize| (&ways["releases"][place]["candidate"], ways["releases"][place]["reason"].as_str());

@@ -18,7 +18,7 @@ use windlass::store::Store;
 
 use crate::daemon::{Caller, Home, TestDaemon, client, send};
 use crate::raw::{Raw, signature, status};
-use crate::world::Manner;
+use crate::world::Behaviour;
 
 #[expect(clippy::disallowed_types, reason = "a caller's own program, as it is")]
 type Command = tokio::process::Command;
@@ -78,7 +78,7 @@ async fn curl_exits_with_18_on_any_other_outcome_and_the_last_line_says_which_an
     let daemon = home.start();
     assert_eq!(run(&home, &daemon, "one", "r.io/shop:v1", "", "text/plain").await.code, 0);
     let sick = home.world.publish("r.io/shop:sick", "sick");
-    home.world.state().manners.insert(sick, Manner::Unhealthy);
+    home.world.state().behaviours.insert(sick, Behaviour::Unhealthy);
     // Many times: the last line must never be lost on the way.
     for n in 0..20 {
         let told = run(&home, &daemon, &format!("sick-{n}"), "r.io/shop:sick", "?wait=10m", "text/plain").await;

@@ -32,7 +32,7 @@ pub(crate) struct State {
     /// What the registry answers for `repository:tag`.
     pub(crate) registry: BTreeMap<String, Digest>,
     /// How the image of a digest behaves. Absent: it works.
-    pub(crate) manners: BTreeMap<Digest, Manner>,
+    pub(crate) behaviours: BTreeMap<Digest, Behaviour>,
     /// Images that are here.
     pub(crate) local: BTreeSet<Digest>,
     /// What a local reference means: what a reboot would start.
@@ -83,7 +83,7 @@ pub(crate) struct Running {
 
 /// How an image behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Behaviour {
     /// It starts, and its health check fails.
     Unhealthy,
     /// It cannot be pulled.
@@ -208,7 +208,7 @@ impl State {
     fn carry_out(&mut self, spec: &ProjectSpec, step: &Step) -> Result<(), HostError> {
         match step {
             Step::Pull { image } => {
-                if self.manners.get(&image.digest) == Some(&Manner::Unpullable) {
+                if self.behaviours.get(&image.digest) == Some(&Behaviour::Unpullable) {
                     let reason = "no matching manifest for linux/amd64".to_owned();
                     return Err(HostError::failed(format!("pulling {image} failed"), reason));
                 }
@@ -239,12 +239,12 @@ impl State {
                 for service in services {
                     let reference = self.reference(&spec.name, service);
                     let digest = self.pins.get(&reference).cloned().expect("applied without a pin");
-                    let manner = self.manners.get(&digest).copied();
-                    if manner == Some(Manner::Unstartable) {
+                    let behaviour = self.behaviours.get(&digest).copied();
+                    if behaviour == Some(Behaviour::Unstartable) {
                         let reason = "driver failed programming external connectivity".to_owned();
                         return Err(HostError::failed("docker compose up failed", reason));
                     }
-                    let running = Running { digest, works: manner != Some(Manner::Unhealthy) };
+                    let running = Running { digest, works: behaviour != Some(Behaviour::Unhealthy) };
                     self.running.insert((spec.name.clone(), service.clone()), running);
                 }
             }

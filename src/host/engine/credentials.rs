@@ -48,8 +48,8 @@ pub(in crate::host) struct CredentialStore {
 /// Who to be to a registry, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::host) enum Login {
-    /// Nobody: there are no credentials, and what went wrong on the way to them, if anything did.
-    Nobody { trouble: Option<String> },
+    /// There are no credentials, and what went wrong on the way to them, if anything did.
+    Anonymous { trouble: Option<String> },
     /// A user with a password.
     User { username: String, password: Password, origin: String },
     /// An identity token that the registry exchanges.
@@ -127,20 +127,20 @@ impl CredentialStore {
         let file = self.docker_config.join("config.json");
         let text = match tokio::fs::read(&file).await {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Login::Nobody { trouble: None },
-            Err(error) => return Login::nobody(format!("{} cannot be read: {error}", file.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Login::Anonymous { trouble: None },
+            Err(error) => return Login::anonymous(format!("{} cannot be read: {error}", file.display())),
         };
         let config: DockerConfig = match serde_json::from_slice(&text) {
             Ok(config) => config,
             // The error's own text might quote a secret.
-            Err(error) => return Login::nobody(format!("{} is broken at line {}", file.display(), error.line())),
+            Err(error) => return Login::anonymous(format!("{} is broken at line {}", file.display(), error.line())),
         };
-        let mut login = Login::Nobody { trouble: None };
+        let mut login = Login::Anonymous { trouble: None };
         if let Some(helper) = config.helper(host) {
             login = ask_helper(helper, host, &file, &[]).await;
         }
         match (&login, config.entry(host)) {
-            (Login::Nobody { .. }, Some(entry)) => entry.login(&file).unwrap_or(login),
+            (Login::Anonymous { .. }, Some(entry)) => entry.login(&file).unwrap_or(login),
             _ => login,
         }
     }
@@ -150,7 +150,7 @@ impl CredentialStore {
     pub(in crate::host) async fn survey(&self, registries: impl IntoIterator<Item = &str>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for host in registries {
-            if let login @ Login::Nobody { trouble: Some(_) } = self.login(host).await {
+            if let login @ Login::Anonymous { trouble: Some(_) } = self.login(host).await {
                 findings.push(Finding::warning(login.after_denial(host)));
             }
         }
@@ -222,20 +222,20 @@ async fn ask_helper(helper: &str, host: &str, file: &Path, environment: &[(&'sta
         Ok(output) => output,
         Err(error @ ExecError::NotFound { .. }) => {
             let file = file.display();
-            return Login::nobody(format!("{error}: install it, or take it out of {file}"));
+            return Login::anonymous(format!("{error}: install it, or take it out of {file}"));
         }
-        Err(error) => return Login::nobody(error.to_string()),
+        Err(error) => return Login::anonymous(error.to_string()),
     };
     if !output.status.success() {
         // That it knows nothing is no trouble.
         let nothing = output.stdout.last_lines(1).contains("credentials not found");
-        let failed = || Login::nobody(format!("{program} failed: {}", why(&output)));
-        return if nothing { Login::Nobody { trouble: None } } else { failed() };
+        let failed = || Login::anonymous(format!("{program} failed: {}", why(&output)));
+        return if nothing { Login::Anonymous { trouble: None } } else { failed() };
     }
     match serde_json::from_slice::<HelperAnswer>(output.stdout.bytes()) {
         Ok(answer) if answer.username == TOKEN_USER => Login::Token { token: Password(answer.secret), origin: program },
         Ok(answer) => Login::User { username: answer.username, password: Password(answer.secret), origin: program },
-        Err(_) => Login::nobody(format!("{program} did not answer with credentials")),
+        Err(_) => Login::anonymous(format!("{program} did not answer with credentials")),
     }
 }
 
@@ -289,7 +289,7 @@ impl Login {
     pub(super) fn for_registry(&self, host: &str) -> Option<DockerCredentials> {
         let address = Some(server_address(host).to_owned());
         match self {
-            Self::Nobody { .. } => None,
+            Self::Anonymous { .. } => None,
             Self::User { username, password, .. } => Some(DockerCredentials {
                 username: Some(username.clone()),
                 password: Some(password.reveal().to_owned()),
@@ -304,14 +304,14 @@ impl Login {
         }
     }
 
-    fn nobody(trouble: String) -> Self {
-        Self::Nobody { trouble: Some(trouble) }
+    fn anonymous(trouble: String) -> Self {
+        Self::Anonymous { trouble: Some(trouble) }
     }
 
     /// Whose credentials these are, and where they are from.
     pub(in crate::host) fn origin(&self) -> String {
         match self {
-            Self::Nobody { .. } => "no credentials".to_owned(),
+            Self::Anonymous { .. } => "no credentials".to_owned(),
             Self::User { username, origin, .. } => format!("the credentials of {username} from {origin}"),
             Self::Token { origin, .. } => format!("the token from {origin}"),
         }
@@ -320,8 +320,8 @@ impl Login {
     /// What to do about it when the registry denies access.
     pub(in crate::host) fn after_denial(&self, host: &str) -> String {
         match self {
-            Self::Nobody { trouble: Some(trouble) } => format!("no credentials for {host}: {trouble}"),
-            Self::Nobody { trouble: None } => format!(
+            Self::Anonymous { trouble: Some(trouble) } => format!("no credentials for {host}: {trouble}"),
+            Self::Anonymous { trouble: None } => format!(
                 "no credentials for {host}: add [registries.\"{host}\"] to config.toml, or run docker login {host}"
             ),
             Self::User { username, origin, .. } => {
@@ -338,7 +338,7 @@ impl Login {
     /// What to add when the registry says that it does not know the image: many say so to a caller without credentials.
     pub(in crate::host) fn after_absence(&self, host: &str) -> String {
         match self {
-            Self::Nobody { .. } => format!("; if it is private: {}", self.after_denial(host)),
+            Self::Anonymous { .. } => format!("; if it is private: {}", self.after_denial(host)),
             Self::User { .. } | Self::Token { .. } => String::new(),
         }
     }
@@ -372,7 +372,7 @@ mod tests {
         let credentials = CredentialStore::new([("ghcr.io".to_owned(), known)].into(), directory.path().to_owned());
         assert_eq!(user(&credentials.login("ghcr.io").await), ("ci", "secret"));
         assert_eq!(user(&credentials.login("r.io").await), ("file", "p"));
-        assert_eq!(credentials.login("other.io").await, Login::Nobody { trouble: None });
+        assert_eq!(credentials.login("other.io").await, Login::Anonymous { trouble: None });
         assert!(!format!("{credentials:?}").contains("secret"));
     }
 
@@ -388,7 +388,7 @@ mod tests {
         let token = login(r#"{"auths":{"r.io":{"auth":"eDp5","identitytoken":"t"}}}"#, "r.io").await;
         assert!(matches!(token, Login::Token { token, .. } if token.reveal() == "t"));
         let other = login(&format!(r#"{{"auths":{{"r.io.evil":{{"auth":"{auth}"}}}}}}"#), "r.io").await;
-        assert_eq!(other, Login::Nobody { trouble: None });
+        assert_eq!(other, Login::Anonymous { trouble: None });
         let broken = login("{\"auths\":\n{\"r.io\": \"hunter2\"}}", "r.io").await;
         let said = broken.after_denial("r.io");
         assert!(said.contains("is broken at line 2") && !said.contains("hunter2"), "{said}");
@@ -406,7 +406,7 @@ mod tests {
         let environment = [("PATH", path)];
         let file = Path::new("/root/.docker/config.json");
         assert_eq!(user(&ask_helper("test", "r.io", file, &environment).await), ("ci", "~?>"));
-        assert_eq!(ask_helper("test", "other.io", file, &environment).await, Login::Nobody { trouble: None });
+        assert_eq!(ask_helper("test", "other.io", file, &environment).await, Login::Anonymous { trouble: None });
         let config = r#"{"credHelpers":{"r.io":"windlass-no-such-helper"}}"#;
         let missing = login(config, "r.io").await;
         assert!(missing.after_denial("r.io").contains("docker-credential-windlass-no-such-helper is not installed"));
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_denial_says_what_to_do() {
-        let nobody = Login::Nobody { trouble: None };
+        let nobody = Login::Anonymous { trouble: None };
         assert_eq!(
             nobody.after_denial("r.io"),
             "no credentials for r.io: add [registries.\"r.io\"] to config.toml, or run docker login r.io"

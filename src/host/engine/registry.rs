@@ -53,7 +53,7 @@ impl Engine {
     /// went wrong on the way to them. Nothing is kept.
     pub(in crate::host) async fn log_in(&self, host: &str, login: &Login) -> Option<Finding> {
         let Some(credentials) = login.for_registry(host) else {
-            let known = matches!(login, Login::Nobody { trouble: None });
+            let known = matches!(login, Login::Anonymous { trouble: None });
             let what = || format!("registry {host}: no credentials, so only what is public can be pulled");
             return known.then(|| Finding::ok(what()));
         };

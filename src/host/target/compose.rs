@@ -11,6 +11,7 @@ mod hints;
 mod impostors;
 mod leftovers;
 mod model;
+mod plugin;
 mod ports;
 mod project_containers;
 mod resources;

@@ -33,7 +33,7 @@ pub(in crate::host) trait Driver: Send + Sync {
     /// What is there now of all that uses one of `repositories`.
     async fn snapshot(&self, repositories: &[Repository]) -> Result<Snapshot, HostError>;
 
-    /// Whether all that `snapshot` saw is still the same. Nobody can say so of what is no container.
+    /// Whether all that `snapshot` saw is still the same. Of what is no container this is not known.
     async fn is_untouched(&self, _snapshot: &Snapshot) -> Result<bool, HostError> {
         Ok(false)
     }

@@ -8,7 +8,7 @@ use windlass::model::Digest;
 
 use super::{Done, Windlass};
 use crate::daemon::{Caller, Home};
-use crate::world::Manner;
+use crate::world::Behaviour;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_outcome_ends_the_command_with_its_own_code_and_its_own_last_line() {
@@ -17,10 +17,10 @@ async fn each_outcome_ends_the_command_with_its_own_code_and_its_own_last_line()
     let v1 = Digest::of(b"v1");
     for tag in ["sick", "worse"] {
         let digest = home.world.publish(&format!("r.io/shop:{tag}"), tag);
-        home.world.state().manners.insert(digest, Manner::Unhealthy);
+        home.world.state().behaviours.insert(digest, Behaviour::Unhealthy);
     }
     for windlass in [Windlass::on(&home), Windlass::elsewhere(&home, &daemon.url, "shop", "standard")] {
-        home.world.state().manners.remove(&v1);
+        home.world.state().behaviours.remove(&v1);
         let deploy = |tag: &str| windlass.run(&["deploy", "shop", &format!("r.io/shop:{tag}")]);
         for (tag, code, word) in [("v1", 0, "succeeded"), ("missing", 20, "abandoned"), ("sick", 21, "rolled_back")] {
             let done = deploy(tag);
@@ -29,7 +29,7 @@ async fn each_outcome_ends_the_command_with_its_own_code_and_its_own_last_line()
             assert_eq!(done.err, "", "{done:?}");
         }
         // What worked before does not work any more.
-        home.world.state().manners.insert(v1.clone(), Manner::Unhealthy);
+        home.world.state().behaviours.insert(v1.clone(), Behaviour::Unhealthy);
         let done = deploy("worse");
         assert_eq!((done.code, done.last().starts_with("rollback_failed")), (22, true), "{done:?}");
         assert!(done.out.contains("shop-web-1 | cannot reach the database"), "{done:?}");

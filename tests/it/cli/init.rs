@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Done, Windlass, shell};
 use crate::daemon::Home;
-use crate::world::Manner;
+use crate::world::Behaviour;
 
 const COMMIT: &str = "3f2a91c0000000000000000000000000000000ff";
 
@@ -193,7 +193,7 @@ fn what_is_printed_for_each_ci_deploys_once_for_each_attempt_and_fails_with_the_
         assert!(newest["requested_by"]["run_url"].as_str().unwrap().contains("17"), "{ci}: {newest}");
 
         let bad = home.world.publish("r.io/site:bad", "bad");
-        home.world.state().manners.insert(bad, Manner::Unhealthy);
+        home.world.state().behaviours.insert(bad, Behaviour::Unhealthy);
         // The next build; the port may have the same digits in it.
         let script = script.replacen("$IMAGE", "r.io/site:bad", 1).replace(&daemon.url, "$URL").replace("17", "18");
         let script = script.replace("$URL", &daemon.url);

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::model::Model;
+use super::plugin;
 use crate::deploy::spec::Compose;
 use crate::host::engine::refusal::is_about_an_image_that_comes_or_goes;
 use crate::host::program::exec::{ExecError, Output, Run};
@@ -112,7 +113,11 @@ impl ComposeCommand<'_> {
         record: Option<Record>,
         reporter: Option<&Reporter>,
     ) -> Result<Output, ComposeError> {
-        let arguments = self.arguments(arguments);
+        let mut arguments = self.arguments(arguments);
+        let plugin = plugin::find(self.docker_config).and_then(|plugin| plugin.into_os_string().into_string().ok());
+        if plugin.is_none() {
+            arguments.insert(0, "compose".to_owned());
+        }
         let mut environment = vec![("DOCKER_HOST", self.engine.to_owned())];
         if let Some(directory) = self.docker_config {
             environment.push(("DOCKER_CONFIG", directory.display().to_string()));
@@ -123,7 +128,7 @@ impl ComposeCommand<'_> {
             }
         };
         let run = Run {
-            program: "docker",
+            program: plugin.as_deref().unwrap_or("docker"),
             arguments: &arguments,
             directory: Some(&self.spec.directory),
             environment: &environment,
@@ -149,14 +154,15 @@ impl ComposeCommand<'_> {
         }
         let error = refused(command, output.status, &String::from_utf8_lossy(output.stderr.bytes()));
         // Each version of the client words it otherwise, and takes offence at our options first.
-        if matches!(error, ComposeError::Refused { .. }) && !is_installed(&environment).await {
+        let is_refused = matches!(error, ComposeError::Refused { .. });
+        if plugin.is_none() && is_refused && !is_installed(&environment).await {
             return Err(failed(command, NO_COMPOSE));
         }
         Err(error)
     }
 
     fn arguments(&self, command: &[&str]) -> Vec<String> {
-        let mut arguments: Vec<String> = vec!["compose".to_owned(), "--ansi".to_owned(), "never".to_owned()];
+        let mut arguments: Vec<String> = vec!["--ansi".to_owned(), "never".to_owned()];
         let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         for file in &self.spec.files {
             option("--file", file.display().to_string());
@@ -296,7 +302,7 @@ mod tests {
         let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
         assert_eq!(
             command.arguments(&["config"]).join(" "),
-            "compose --ansi never --file /srv/shop/compose.yaml --file /srv/shop/prod.yaml --project-name store \
+            "--ansi never --file /srv/shop/compose.yaml --file /srv/shop/prod.yaml --project-name store \
              --profile web --env-file /srv/shop/prod.env config"
         );
     }

@@ -206,7 +206,10 @@ impl Driver for ComposeDriver<'_> {
         reporter: &Reporter,
     ) -> Result<(), HostError> {
         let restarted = self.memory.forget_restarted(&self.spec.name);
-        let model = self.model().await?;
+        let model = match self.memory.fresh(&self.spec.name, self.compose) {
+            Some(model) => model,
+            None => self.model().await?,
+        };
         self.put_into_service(&model, services, change.back, reporter).await?;
         if change.back { self.start_again(&model.name, &restarted, reporter).await } else { Ok(()) }
     }
