@@ -76,19 +76,21 @@ fn the_images_are_those_of_the_compose_files_that_are_not_other_peoples() {
     let home = Home::new();
     let programs = programs();
     let services = r#"{"name":"site","services":{"web":{"image":"r.io/site:live"},"db":{"image":"postgres:16"}}}"#;
-    program(programs.path(), "docker", &format!("#!/bin/sh\necho '{services}'\n"));
+    let plugins = programs.path().join("cli-plugins");
+    fs::create_dir(&plugins).unwrap();
+    program(&plugins, "docker-compose", &format!("#!/bin/sh\necho '{services}'\n"));
+    let docker = [("DOCKER_CONFIG", programs.path().to_str().unwrap())];
     let config = home.config();
     let script = format!("windlass --config {} init site --compose . --ci shell", config.display());
-    let made = shell(&script, &[], programs.path());
+    let made = shell(&script, &docker, programs.path());
     assert_eq!(made.code, 0, "{made:?}");
     assert!(made.out.contains("deploys r.io/site\n  not deployed: db uses docker.io/library/postgres"), "{made:?}");
     let text = fs::read_to_string(home.path().join("projects.d/site.toml")).unwrap();
     assert!(text.contains("images = [\"r.io/site\"]"), "{text}");
 
-    let complains = "#!/bin/sh\n[ \"$2\" != version ] || exit 0\necho 'no configuration file provided' >&2; exit 14\n";
-    program(programs.path(), "docker", complains);
+    program(&plugins, "docker-compose", "#!/bin/sh\necho 'no configuration file provided' >&2; exit 14\n");
     let script = script.replace("init site", "init other");
-    let refused = shell(&script, &[], programs.path());
+    let refused = shell(&script, &docker, programs.path());
     assert_eq!(refused.code, 10, "{refused:?}");
     assert!(refused.err.contains("no configuration file provided"), "{refused:?}");
     assert!(!home.path().join("keys/other-ci.key").exists());
