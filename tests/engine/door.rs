@@ -1,4 +1,4 @@
-//! A door in front of an engine that holds one request, and lets all others pass.
+//! A door in front of an engine that holds requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::program::{PATIENCE, eventually};
 
-/// Lets everything pass but one request that speaks of a certain thing.
+/// Lets everything pass but what speaks of a certain thing.
 pub struct EngineDoor {
     /// `tcp://…`, to be used in place of the engine's own address.
     pub address: String,
@@ -26,6 +26,8 @@ struct State {
     wanted: Option<String>,
     /// Whether one is held.
     held: bool,
+    /// How often what was held was released.
+    releases: u64,
 }
 
 impl EngineDoor {
@@ -47,8 +49,8 @@ impl EngineDoor {
         Self { address, shared }
     }
 
-    /// The next request that has `text` in its first line waits. The engine carries it out when it passes, even where
-    /// nobody waits for the answer any more.
+    /// From now on, a request that has `text` in its first line waits. The engine carries it out when it passes, even
+    /// where nobody waits for the answer any more.
     pub fn hold(&self, text: &str) {
         self.shared.state.lock().unwrap().wanted = Some(text.to_owned());
     }
@@ -58,10 +60,16 @@ impl EngineDoor {
         eventually(PATIENCE, "a request to be held", || self.shared.state.lock().unwrap().held.then_some(()));
     }
 
-    /// Lets pass what was held.
+    /// Holds no further request. What is held stays so.
+    pub fn hold_no_more(&self) {
+        self.shared.state.lock().unwrap().wanted = None;
+    }
+
+    /// Lets pass what was held, and holds no further request.
     pub fn release(&self) {
         let mut state = self.shared.state.lock().unwrap();
         (state.wanted, state.held) = (None, false);
+        state.releases += 1;
         self.shared.changed.notify_all();
     }
 }
@@ -92,15 +100,16 @@ impl Shared {
         });
     }
 
-    /// Waits if this is the request to be held.
+    /// Waits for as long as such a request is held.
     fn wait(&self, request: &str) {
         let first = request.lines().next().unwrap_or_default();
         let mut state = self.state.lock().unwrap();
-        if state.wanted.take_if(|text| first.contains(text.as_str())).is_none() {
+        if !state.wanted.as_ref().is_some_and(|text| first.contains(text.as_str())) {
             return;
         }
         state.held = true;
-        while state.held {
+        let releases = state.releases;
+        while state.releases == releases {
             state = self.changed.wait(state).unwrap();
         }
     }

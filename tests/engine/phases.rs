@@ -146,6 +146,7 @@ fn what_an_interrupted_pin_asked_the_engine_for_may_be_carried_out_late() {
     let stage = Stage::set("", "");
     let id = stage.hold_in(Phase::Pin);
     assert_eq!(stage.site.command(&["cancel", &id]).code, 0);
+    stage.engine.hold_no_more();
     // The way back has pinned v1 by then, and is about to apply it.
     stage.until_begun(id.clone(), "apply");
     stage.release();
