@@ -127,8 +127,8 @@ impl Command {
         forbid_cores().map_err(anyhow::Error::new)?;
         match self {
             Self::Serve => serve::run(global, output),
-            Self::Check => check::run(global, output),
-            Self::Init(args) => init::run(args, global, output),
+            Self::Check => wait_for(check::run(global, output)),
+            Self::Init(args) => wait_for(init::run(args, global, output)),
             Self::Import(command) => import::run(command, global, output),
             Self::Polkit(args) => polkit::run(&args, global, output),
             Self::Schema(args) => schema::run(&args, output),

@@ -23,13 +23,13 @@ enum Finding {
     Machine { project: Option<ProjectName>, what: String },
 }
 
-pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let mut findings = Findings::default();
     let loaded = Settings::load(global.config.as_deref(), std::env::vars_os(), Clock::system().now());
     let survey = match loaded {
         Ok((settings, warnings)) => {
             findings.take_problems(Severity::Warning, warnings);
-            let survey = super::wait_for(async { Ok(daemon::survey(&settings).await) })?;
+            let survey = daemon::survey(&settings).await;
             findings.take_survey(&survey);
             Some(survey)
         }

@@ -58,7 +58,7 @@ pub(super) struct Args {
     ci: Option<snippet::Named>,
 }
 
-pub(super) fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let config = global.config_file(args.dir.as_deref())?;
     let directory = config.parent().unwrap_or(Path::new("/"));
     let url = global.url().map(client::Address::elsewhere).transpose()?;
@@ -73,7 +73,7 @@ pub(super) fn run(args: Args, global: &Global, output: &mut Output) -> Result<Ex
         made: None,
     };
     match (args.compose, args.unit) {
-        (Some(compose), _) => make_of_compose(&mut report, files, &compose)?,
+        (Some(compose), _) => make_of_compose(&mut report, files, &compose).await?,
         (None, Some(unit)) => make(&mut report, files, &Target::Unit(&unit), Vec::new())?,
         (None, None) => look_up(&mut report, &config)?,
     }
@@ -82,14 +82,14 @@ pub(super) fn run(args: Args, global: &Global, output: &mut Output) -> Result<Ex
 }
 
 /// Makes a project of a compose directory.
-fn make_of_compose(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure> {
+async fn make_of_compose(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure> {
     let project = &report.project;
     files.must_be_new(project)?;
     let compose =
         fs::canonicalize(compose).map_err(|error| not_made(project, format!("{}: {error}", compose.display())))?;
     let mut left_out = Vec::new();
     if report.images.is_empty() {
-        Choice { images: report.images, left_out } = images_of(project, &compose)?;
+        Choice { images: report.images, left_out } = images_of(project, &compose).await?;
     }
     make(report, files, &Target::Compose(&compose), left_out)
 }
@@ -118,10 +118,8 @@ fn make(
 }
 
 /// The images that the services in `compose` run and that CI may deploy.
-fn images_of(project: &ProjectName, compose: &Path) -> Result<Choice, Failure> {
-    let services = super::wait_for(async {
-        daemon::compose_images(compose).await.map_err(|error| not_made(project, format!("{error:#}")))
-    })?;
+async fn images_of(project: &ProjectName, compose: &Path) -> Result<Choice, Failure> {
+    let services = daemon::compose_images(compose).await.map_err(|error| not_made(project, format!("{error:#}")))?;
     let choice = choose::choose(&services);
     if !choice.images.is_empty() {
         return Ok(choice);

@@ -68,8 +68,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("src/auth.rs", "src/auth/bearer.rs"),
     ("src/auth.rs", "src/auth/github.rs"),
     ("src/auth.rs", "src/auth/standard.rs"),
-    ("src/cli.rs", "src/cli/check.rs"),
-    ("src/cli.rs", "src/cli/init.rs"),
 ];
 
 /// Names from outside, and the only places where they may stand.
