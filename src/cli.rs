@@ -1,14 +1,11 @@
 //! The command: one file for each of its words.
 //!
-//! `client` speaks with a windlass that runs, `render` and `table` show what it says, `output` prints, `failure` tells
-//! what did not work, and `exit` has the codes that scripts depend on.
+//! `render` and `table` show what a windlass says, `output` prints, and `exit` has the codes that scripts depend on.
 
 mod cancel;
 mod check;
-mod client;
 mod deploy;
 mod exit;
-mod failure;
 mod follow;
 mod freeze;
 mod global;
@@ -38,8 +35,8 @@ use clap::{Parser, Subcommand};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::client::Failure;
 use exit::Exit;
-use failure::Failure;
 use global::Global;
 use output::Output;
 

@@ -12,6 +12,7 @@
 mod document;
 mod guard;
 mod load;
+mod lookup;
 mod part;
 pub mod schema;
 mod secret_file;
@@ -25,6 +26,8 @@ mod examples;
 mod reference;
 #[cfg(test)]
 mod testbed;
+
+pub(crate) use lookup::{listen, socket};
 
 pub use document::problem::{LoadError, Position, Problem};
 pub use settings::{DEFAULT_PATH, Settings};

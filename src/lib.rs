@@ -11,6 +11,7 @@ pub mod lanes;
 pub mod senders;
 pub mod store;
 
+mod client;
 pub mod intake;
 pub mod runner;
 pub mod wire;

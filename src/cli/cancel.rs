@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Client, Request};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::Output;
+use crate::client::{Client, Failure, Request};
 use crate::model::DeploymentId;
 
 /// Which deployment.

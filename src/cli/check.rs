@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::failure::Failure;
 use super::global::Global;
 use super::output::{Output, Style};
+use crate::client::Failure;
 use crate::config::{Problem, Settings};
 use crate::daemon::{self, Severity, Survey};
 use crate::model::{Clock, ProjectName};

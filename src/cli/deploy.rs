@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::client::{Begun, Client, Request, Watch};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::Output;
 use super::what::What;
 use super::{follow, plan};
+use crate::client::{Begun, Client, Failure, Kind, Request, Watch};
 use crate::model::{DeliveryId, one_line};
 use crate::wire::request::HookBody;
 use crate::wire::view::DeploymentView;
@@ -75,7 +74,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     };
     let failing = format!("{} was not deployed", args.what.project());
     if args.delivery.is_some() && client.is_operator() {
-        return Err(Failure::new(Exit::Usage, failing, "--delivery cannot be used on the local socket")
+        return Err(Failure::new(Kind::Usage, failing, "--delivery cannot be used on the local socket")
             .fix("leave out --delivery, or send it with a key: --url URL --key-file FILE"));
     }
     let request = Request::post(failing, args.what.path(client), &body)?.delivered_as(args.delivery);

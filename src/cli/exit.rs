@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::client::Kind;
 use crate::wire::state::Outcome;
 use crate::wire::state::StatusWord;
 
@@ -48,6 +49,19 @@ impl From<Outcome> for Exit {
     }
 }
 
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Internal => Self::Internal,
+            Kind::Usage => Self::Usage,
+            Kind::Refused => Self::Refused,
+            Kind::NotAuthentic => Self::NotAuthentic,
+            Kind::Unreachable => Self::Unreachable,
+            Kind::Ended(outcome) => outcome.into(),
+        }
+    }
+}
+
 impl From<StatusWord> for Exit {
     fn from(status: StatusWord) -> Self {
         match status {
@@ -81,6 +95,20 @@ mod tests {
             (Outcome::Cancelled, 24),
         ] {
             assert_eq!(code(StatusWord::Ended(outcome)), expected, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_failure_ends_the_command_with_its_own_number() {
+        for (kind, expected) in [
+            (Kind::Internal, 1),
+            (Kind::Usage, 2),
+            (Kind::Refused, 10),
+            (Kind::NotAuthentic, 11),
+            (Kind::Unreachable, 12),
+            (Kind::Ended(Outcome::RolledBack), 21),
+        ] {
+            assert_eq!(Exit::from(kind) as u8, expected, "{kind:?}");
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Watch};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::Output;
 use super::render::Renderer;
+use crate::client::{Client, Failure, Watch};
 use crate::model::DeploymentId;
 
 /// Which deployment, and for how long.

@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::client::{self, Address, Client};
-use super::exit::Exit;
-use super::failure::Failure;
 use super::output::Output;
-use crate::auth::Scheme;
-use crate::config::DEFAULT_PATH;
+use crate::auth::{Key, Scheme};
+use crate::client::{self, Address, Client, Failure, Kind};
+use crate::config::{self, DEFAULT_PATH};
 
 /// What all commands have in common.
 #[derive(Debug, clap::Args)]
@@ -40,10 +38,10 @@ impl Global {
         };
         let address = Address::elsewhere(url)?;
         let Some(file) = self.key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) else {
-            return Err(Failure::new(Exit::Usage, format!("{address} cannot be asked"), "it answers only to a key")
+            return Err(Failure::new(Kind::Usage, format!("{address} cannot be asked"), "it answers only to a key")
                 .fix("name the file that holds one: --key-file FILE, or WINDLASS_KEY_FILE"));
         };
-        let key = client::read_key(file, self.scheme, output)?;
+        let key = self.read_key(file, output)?;
         if key.scheme == Scheme::Bearer && address.is_open_to_listeners() {
             output.remark(format_args!(
                 "warning: the key can be read on the way to {address}; fix: an https:// URL, or a key that signs"
@@ -55,10 +53,19 @@ impl Global {
     /// A way to the windlass on this host, for what no key may do.
     pub(super) fn operator(&self) -> Result<Client, Failure> {
         if self.url().is_some() && self.socket.is_none() {
-            return Err(Failure::new(Exit::Usage, "this is done on the host alone", "no key may do it")
+            return Err(Failure::new(Kind::Usage, "this is done on the host alone", "no key may do it")
                 .fix("log in to the host and run it there, without --url and WINDLASS_URL"));
         }
         Client::new(self.socket(), None)
+    }
+
+    /// The key in `file`.
+    pub(super) fn read_key(&self, file: &Path, output: &mut Output) -> Result<Key, Failure> {
+        if client::may_be_read_by_others(file) {
+            let file = file.display();
+            output.remark(format_args!("warning: others may read the key in {file}; fix: chmod 600 {file}"));
+        }
+        client::read_key(file, self.scheme)
     }
 
     /// Where config.toml is: in `directory`, where that is given. What is told of it is used from anywhere.
@@ -76,9 +83,7 @@ impl Global {
     }
 
     fn socket(&self) -> Address {
-        match &self.socket {
-            Some(socket) => Address::Socket(socket.clone()),
-            None => Address::of_host(self.config.as_deref()),
-        }
+        let config = self.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+        Address::Socket(self.socket.clone().unwrap_or_else(|| config::socket(config)))
     }
 }

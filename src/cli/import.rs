@@ -7,9 +7,9 @@ mod puller;
 mod script;
 
 use super::exit::Exit;
-use super::failure::Failure;
 use super::global::Global;
 use super::output::Output;
+use crate::client::Failure;
 
 /// What is taken over.
 #[derive(Debug, clap::Subcommand)]

@@ -9,13 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::client;
 use super::exit::Exit;
-use super::failure::Failure;
 use super::global::Global;
 use super::new_files::NewFiles;
 use super::output::Output;
 use super::project_files::Files;
+use crate::client::{Address, Failure, Kind};
 use crate::config::{self, Settings};
 use crate::daemon;
 use crate::model::{Clock, ProjectName, Repository, UnitName};
@@ -26,8 +25,6 @@ use report::{Made, Report};
 
 /// What a project's timeout is when its file does not say.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// Where windlass listens when config.toml does not say.
-const LISTEN: &str = "127.0.0.1:9010";
 
 /// Which project, and what puts it into service.
 #[derive(Debug, clap::Args)]
@@ -61,7 +58,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let config = global.config_file(args.dir.as_deref())?;
     let directory = config.parent().unwrap_or(Path::new("/"));
-    let url = global.url().map(client::Address::elsewhere).transpose()?;
+    let url = global.url().map(Address::elsewhere).transpose()?;
     let files = Files::of(&args.project, directory);
     let mut report = Report {
         project: args.project,
@@ -69,7 +66,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &mut Output) -> Res
         timeout: TIMEOUT,
         key: files.key.clone(),
         url: url.map(|url| url.to_string().trim_end_matches('/').to_owned()),
-        listen: client::setting(&config, "listen").unwrap_or_else(|| LISTEN.to_owned()),
+        listen: config::listen(&config),
         made: None,
     };
     match (args.compose, args.unit) {
@@ -135,10 +132,10 @@ fn look_up(report: &mut Report, config: &Path) -> Result<(), Failure> {
     let project = &report.project;
     let explicit = (config != Path::new(config::DEFAULT_PATH)).then_some(config);
     let (settings, _) = Settings::load(explicit, std::env::vars_os(), Clock::system().now()).map_err(|error| {
-        Failure::new(Exit::Refused, "the configuration cannot be used", error).fix("windlass check says where and why")
+        Failure::new(Kind::Refused, "the configuration cannot be used", error).fix("windlass check says where and why")
     })?;
     let Some(known) = settings.projects.get(project) else {
-        return Err(Failure::new(Exit::Refused, format!("there is no project {project}"), "it is not in projects.d")
+        return Err(Failure::new(Kind::Refused, format!("there is no project {project}"), "it is not in projects.d")
             .fix(format!("make it: windlass init {project} --compose DIR, or --unit UNIT")));
     };
     report.images.clone_from(&known.spec.images);
@@ -147,5 +144,5 @@ fn look_up(report: &mut Report, config: &Path) -> Result<(), Failure> {
 }
 
 fn not_made(project: &ProjectName, reason: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Refused, format!("the project {project} was not made"), reason)
+    Failure::new(Kind::Refused, format!("the project {project} was not made"), reason)
 }

@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::client;
 use super::exit::Exit;
-use super::failure::Failure;
 use super::global::Global;
 use super::output::Output;
 use crate::auth::{Key, Scheme};
+use crate::client::{Failure, Kind};
 
 /// What to do with a key.
 #[derive(Debug, clap::Subcommand)]
@@ -41,7 +40,7 @@ Example:
 pub(super) fn run(command: Command, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::New { out } => new(global.scheme.unwrap_or(Scheme::Standard), out.as_deref(), output),
-        Command::Hex { file } => hex(&file, global.scheme, output),
+        Command::Hex { file } => hex(&file, global, output),
     }
 }
 
@@ -62,11 +61,11 @@ fn new(scheme: Scheme, out: Option<&Path>, output: &mut Output) -> Result<Exit, 
     Ok(Exit::Succeeded)
 }
 
-fn hex(file: &Path, scheme: Option<Scheme>, output: &mut Output) -> Result<Exit, Failure> {
-    let key = client::read_key(file, scheme, output)?;
+fn hex(file: &Path, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+    let key = global.read_key(file, output)?;
     let Some(hex) = key.reveal_hex() else {
         return Err(Failure::new(
-            Exit::Usage,
+            Kind::Usage,
             format!("{} has no hex digits", file.display()),
             "a bearer key signs nothing",
         )
@@ -95,7 +94,7 @@ pub(super) fn write(file: &Path, secret: &str) -> io::Result<()> {
 
 /// What to say when it could not be written.
 pub(super) fn not_written(file: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::new(Exit::Refused, format!("{} was not written", file.display()), error);
+    let failure = Failure::new(Kind::Refused, format!("{} was not written", file.display()), error);
     match error.kind() {
         io::ErrorKind::AlreadyExists => failure.fix("name another file; a key that is in use is never overwritten"),
         io::ErrorKind::PermissionDenied => failure.fix("run this as root: sudo windlass …"),

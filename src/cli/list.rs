@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::client::{Client, Request};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
+use crate::client::{Client, Failure, Request};
 use crate::model::{Clock, DeploymentId, ProjectName, Timestamp};
 use crate::wire::release::RequestedBy;
 use crate::wire::state::StatusWord;

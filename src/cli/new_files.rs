@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
 use super::key;
+use crate::client::Failure;
 
 /// What was made so far. Unless it is kept it is taken away again.
 #[derive(Debug, Default)]

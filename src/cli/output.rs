@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::failure::Failure;
+use crate::client::{Failure, Kind};
 use crate::model::acts;
 use crate::wire::json;
 
@@ -99,7 +99,7 @@ impl Output {
         if let (true, Some(problem)) = (self.json, failure.problem()) {
             self.document(problem);
         }
-        failure.exit()
+        failure.kind().into()
     }
 
     /// How the command ends, now that all is printed. A result that could not be written was not delivered.
@@ -108,9 +108,9 @@ impl Output {
         match self.broken.take() {
             // A reader that has seen enough, such as `head`, is no failure.
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                let failure = Failure::new(Exit::Internal, "the result could not be printed", error);
+                let failure = Failure::new(Kind::Internal, "the result could not be printed", error);
                 self.remark(&failure);
-                if exit == Exit::Succeeded { failure.exit() } else { exit }
+                if exit == Exit::Succeeded { failure.kind().into() } else { exit }
             }
             _ => exit,
         }

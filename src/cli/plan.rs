@@ -1,11 +1,10 @@
 //! `windlass plan`: shows what a deployment would do.
 
-use super::client::{Client, Request};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::{Output, Style};
 use super::table;
 use super::what::What;
+use crate::client::{Client, Failure, Request};
 use crate::model::one_line;
 use crate::wire::request::HookBody;
 use crate::wire::view::PlanView;

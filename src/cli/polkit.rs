@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::exit::Exit;
-use super::failure::Failure;
 use super::global::Global;
 use super::output::Output;
+use crate::client::{Failure, Kind};
 use crate::config::Settings;
 use crate::daemon;
 use crate::model::Clock;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<E
         for problem in &error.problems {
             output.remark(problem);
         }
-        Failure::new(Exit::Refused, "there is no rule to print", "the configuration cannot be used")
+        Failure::new(Kind::Refused, "there is no rule to print", "the configuration cannot be used")
             .fix("windlass check")
     })?;
     let rule = daemon::polkit_rule(&settings, &args.user);

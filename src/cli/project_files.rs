@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exit::Exit;
-use super::failure::Failure;
 use super::key;
 use super::new_files::NewFiles;
 use crate::auth::Scheme;
+use crate::client::{Failure, Kind};
 use crate::model::ProjectName;
 
 /// The id of the key that is made.
@@ -38,7 +37,7 @@ impl Files {
             None => Ok(()),
             Some(file) => {
                 let reason = format!("{} is there already, and nothing is overwritten", file.display());
-                Err(Failure::new(Exit::Refused, format!("the project {project} was not made"), reason).fix(format!(
+                Err(Failure::new(Kind::Refused, format!("the project {project} was not made"), reason).fix(format!(
                     "change it by hand, or remove it to start over; for what to paste into CI: windlass init \
                      {project} --ci all"
                 )))
@@ -78,7 +77,7 @@ mod tests {
         assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(key.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
         assert!(fs::read_to_string(key).unwrap().starts_with("whsec_"));
-        assert_eq!(files.must_be_new(&project).unwrap_err().exit(), Exit::Refused);
+        assert_eq!(files.must_be_new(&project).unwrap_err().kind(), Kind::Refused);
     }
 
     #[test]
@@ -86,9 +85,9 @@ mod tests {
         let (directory, project, files) = files();
         fs::create_dir_all(directory.path().join("projects.d")).unwrap();
         std::os::unix::fs::symlink("/nowhere/at/all", &files.project).unwrap();
-        assert_eq!(files.must_be_new(&project).unwrap_err().exit(), Exit::Refused);
+        assert_eq!(files.must_be_new(&project).unwrap_err().kind(), Kind::Refused);
         let mut new = NewFiles::default();
-        assert_eq!(files.write("# shop", &mut new).unwrap_err().exit(), Exit::Refused);
+        assert_eq!(files.write("# shop", &mut new).unwrap_err().kind(), Kind::Refused);
         drop(new);
         assert!(!files.key.exists());
     }

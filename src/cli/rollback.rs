@@ -1,12 +1,11 @@
 //! `windlass rollback`: puts an earlier release back into service.
 
-use super::client::{Client, Request};
 use super::deploy::Waiting;
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::{Output, Style};
 use super::plan;
 use super::table::{self, Cell, Table};
+use crate::client::{Client, Failure, Request};
 use crate::model::{Clock, DeploymentId, ProjectName, Timestamp, one_line};
 use crate::wire::request::RollbackBody;
 use crate::wire::view::{ReleaseView, WaysBack};

@@ -1,8 +1,8 @@
 //! `windlass schema`: prints the JSON Schema of the configuration, for editors.
 
 use super::exit::Exit;
-use super::failure::Failure;
 use super::output::Output;
+use crate::client::Failure;
 use crate::config::schema;
 
 /// Of which file.

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal as _};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::exit::Exit;
-use super::failure::Failure;
 use super::global::Global;
 use super::output::{self, Output};
+use crate::client::{Failure, Kind};
 use crate::config::LoadError;
 use crate::daemon;
 
@@ -21,19 +21,19 @@ pub(super) fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure>
     };
     let thing = "windlass does not start";
     let Some(LoadError { problems }) = error.downcast_ref() else {
-        return Err(Failure::new(Exit::Internal, thing, format!("{error:#}")));
+        return Err(Failure::new(Kind::Internal, thing, format!("{error:#}")));
     };
     for problem in problems {
         output.remark(problem);
     }
-    Err(Failure::new(Exit::Refused, thing, "the configuration cannot be used").fix("windlass check"))
+    Err(Failure::new(Kind::Refused, thing, "the configuration cannot be used").fix("windlass check"))
 }
 
 fn start_log() -> Result<(), Failure> {
     let level = std::env::var(LEVEL).unwrap_or_default();
     let level = if level.is_empty() { Ok(LevelFilter::INFO) } else { level.parse() };
     let level = level.map_err(|_| {
-        Failure::new(Exit::Usage, format!("{LEVEL} cannot be used"), "it is not a log level")
+        Failure::new(Kind::Usage, format!("{LEVEL} cannot be used"), "it is not a log level")
             .fix("one of error, warn, info, debug and trace")
     })?;
     let log = tracing_subscriber::fmt()

@@ -3,12 +3,11 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
-use super::client::{Client, Request};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::list;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
+use crate::client::{Client, Failure, Request};
 use crate::model::{Clock, ProjectName, Timestamp, one_line};
 use crate::wire::state::Condition;
 use crate::wire::state::Outcome;

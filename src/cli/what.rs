@@ -1,6 +1,6 @@
 //! What a deployment, or the plan of one, is to put into service.
 
-use super::client::Client;
+use crate::client::Client;
 use crate::model::ProjectName;
 use crate::wire::request::HookBody;
 

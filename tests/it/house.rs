@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("deploy", &["model", "auth"]),
     ("senders", &["model", "auth", "deploy"]),
     ("wire", &["model", "deploy"]),
+    ("client", &["model", "auth", "wire"]),
     ("host", &["model", "lanes", "deploy"]),
     ("store", &["model", "deploy"]),
     ("runner", &["model", "deploy", "lanes", "host", "store"]),
@@ -40,8 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "service_manager",
         ],
     ),
-    // The command shows events and outcomes, which are deploy's words.
-    ("cli", &["model", "auth", "senders", "wire", "config", "daemon"]),
+    ("cli", &["model", "auth", "senders", "wire", "client", "config", "daemon"]),
     ("main", &["cli"]),
 ];
 

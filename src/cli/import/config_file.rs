@@ -4,10 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
-use super::super::exit::Exit;
-use super::super::failure::Failure;
 use super::super::key;
 use super::super::new_files::NewFiles;
+use crate::client::{Failure, Kind};
 
 /// config.toml as it is, and what shall be added.
 pub(super) struct Addition<'a> {
@@ -18,7 +17,7 @@ pub(super) struct Addition<'a> {
 impl<'a> Addition<'a> {
     /// Looks whether `[compat.docker_puller]` can be added to `file`, which need not be there.
     pub(super) fn to(file: &'a Path) -> Result<Self, Failure> {
-        let refused = |reason: &str| Failure::new(Exit::Refused, "nothing was imported", reason);
+        let refused = |reason: &str| Failure::new(Kind::Refused, "nothing was imported", reason);
         let before = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { file, before: None }),

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::super::exit::Exit;
-use super::super::failure::Failure;
 use super::super::global::Global;
 use super::super::new_files::NewFiles;
 use super::super::output::{Output, Style};
@@ -17,6 +16,7 @@ use super::imported::{Imported, TOKEN_FILE, project_name, table};
 use super::puller::Puller;
 use super::script;
 use crate::auth::Token;
+use crate::client::{Failure, Kind};
 use crate::model::{ImageReference, ProjectName};
 use crate::senders::docker_puller::CALLER;
 
@@ -142,7 +142,7 @@ fn hook_and_image(text: &str) -> Result<(String, ImageReference), String> {
 }
 
 fn refused(reason: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Refused, "nothing was imported", reason)
+    Failure::new(Kind::Refused, "nothing was imported", reason)
 }
 
 fn report(hooks: &[Imported], puller: &Puller, token: &Token, [token_file, config]: [&Path; 2], output: &mut Output) {

@@ -7,8 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::super::exit::Exit;
-use super::super::failure::Failure;
+use crate::client::{Failure, Kind};
 use crate::model::acts;
 
 /// What stands in it.
@@ -25,7 +24,7 @@ impl Puller {
     /// Reads a config.json.
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
         let wrong = |reason: String| {
-            Failure::new(Exit::Refused, format!("{} cannot be imported", file.display()), reason)
+            Failure::new(Kind::Refused, format!("{} cannot be imported", file.display()), reason)
                 .fix("name docker-puller's config.json, which has `token` and `hooks`")
         };
         let text = Zeroizing::new(fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?);

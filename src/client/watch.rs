@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::super::failure::Failure;
+use super::failure::Failure;
 use super::sse::Parser;
 use super::{Client, Request, reach};
 use crate::model::DeploymentId;

@@ -2,8 +2,7 @@
 
 use reqwest::StatusCode;
 
-use super::super::exit::Exit;
-use super::super::failure::Failure;
+use super::failure::{Failure, Kind};
 use crate::wire::problem::Problem;
 use crate::wire::state::StatusWord;
 use crate::wire::view::DeploymentView;
@@ -24,13 +23,13 @@ pub(super) fn failure(
 
 /// windlass itself said no.
 fn refusal(failing: &str, operator: bool, problem: Problem) -> Failure {
-    let exit = ended_as(&problem).unwrap_or(match (problem.status, problem.name()) {
-        (401, _) => Exit::NotAuthentic,
-        (_, "internal") => Exit::Internal,
-        (400..=499 | 503, _) => Exit::Refused,
-        _ => Exit::Internal,
+    let kind = ended_as(&problem).unwrap_or(match (problem.status, problem.name()) {
+        (401, _) => Kind::NotAuthentic,
+        (_, "internal") => Kind::Internal,
+        (400..=499 | 503, _) => Kind::Refused,
+        _ => Kind::Internal,
     });
-    let failure = Failure::new(exit, failing, &problem.detail);
+    let failure = Failure::new(kind, failing, &problem.detail);
     let failure = match problem.status {
         401 => failure.fix(
             "is it a key of this project, of the right scheme (--scheme), and not expired? Is the clock of this \
@@ -48,10 +47,10 @@ fn refusal(failing: &str, operator: bool, problem: Problem) -> Failure {
 
 /// The outcome, when the problem is that a deployment ended badly. Other problems name a deployment too, which says
 /// nothing about what was asked for now.
-fn ended_as(problem: &Problem) -> Option<Exit> {
+fn ended_as(problem: &Problem) -> Option<Kind> {
     let deployment: DeploymentView = serde_json::from_value(problem.deployment.clone()?).ok()?;
     match deployment.status {
-        StatusWord::Ended(outcome) if outcome.as_str() == problem.name() => Some(outcome.into()),
+        StatusWord::Ended(outcome) if outcome.as_str() == problem.name() => Some(Kind::Ended(outcome)),
         _ => None,
     }
 }
@@ -61,12 +60,12 @@ fn stranger(failing: &str, status: StatusCode, location: Option<&str>) -> Failur
     let said = format!("the answer was {status}, and not from windlass");
     match (status.as_u16(), location) {
         (300..=399, Some(location)) => {
-            Failure::new(Exit::Unreachable, failing, format!("{said}: it leads to {location}"))
+            Failure::new(Kind::Unreachable, failing, format!("{said}: it leads to {location}"))
                 .fix("what is signed for one address is not sent to another: give the right one as --url")
         }
-        (502..=504, _) => Failure::new(Exit::Unreachable, failing, said)
+        (502..=504, _) => Failure::new(Kind::Unreachable, failing, said)
             .fix("something in front of windlass does not reach it: is windlass running there?"),
-        _ => Failure::new(Exit::Unreachable, failing, said).fix("is the URL right? `curl URL/livez` answers `ok`"),
+        _ => Failure::new(Kind::Unreachable, failing, said).fix("is the URL right? `curl URL/livez` answers `ok`"),
     }
 }
 
@@ -74,23 +73,23 @@ fn stranger(failing: &str, status: StatusCode, location: Option<&str>) -> Failur
 mod tests {
     use super::*;
 
-    fn exit(status: u16, name: &str) -> Exit {
+    fn kind(status: u16, name: &str) -> Kind {
         let body = serde_json::to_vec(&Problem::new(status, name, "Title", "detail")).unwrap();
-        failure("shop was not deployed", false, StatusCode::from_u16(status).unwrap(), None, &body).exit()
+        failure("shop was not deployed", false, StatusCode::from_u16(status).unwrap(), None, &body).kind()
     }
 
     #[test]
     fn what_windlass_refuses_and_what_something_else_answers_end_differently() {
-        assert_eq!(exit(401, "not_authentic"), Exit::NotAuthentic);
+        assert_eq!(kind(401, "not_authentic"), Kind::NotAuthentic);
         for (status, name) in
             [(400, "x"), (403, "x"), (404, "x"), (409, "replayed"), (422, "x"), (423, "frozen"), (503, "x")]
         {
-            assert_eq!(exit(status, name), Exit::Refused, "{status}");
+            assert_eq!(kind(status, name), Kind::Refused, "{status}");
         }
-        assert_eq!(exit(503, "internal"), Exit::Internal);
+        assert_eq!(kind(503, "internal"), Kind::Internal);
         for status in [StatusCode::FOUND, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED, StatusCode::BAD_GATEWAY] {
             let failure = failure("shop was not deployed", false, status, Some("https://x"), b"<html>");
-            assert_eq!(failure.exit(), Exit::Unreachable, "{status}");
+            assert_eq!(failure.kind(), Kind::Unreachable, "{status}");
         }
     }
 }

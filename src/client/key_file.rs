@@ -7,9 +7,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::super::exit::Exit;
-use super::super::failure::Failure;
-use super::super::output::Output;
+use super::failure::{Failure, Kind};
 use crate::auth::{Key, Scheme, Scope};
 use crate::model::KeyId;
 
@@ -20,22 +18,16 @@ const STANDARD: &str = "whsec_";
 
 /// Reads the key in `path`. A scheme is never guessed, or a secret that signs could be sent along in clear: only
 /// what begins like a key of scheme `standard` needs no name.
-pub(crate) fn read(path: &Path, scheme: Option<Scheme>, output: &mut Output) -> Result<Key, Failure> {
+pub(crate) fn read(path: &Path, scheme: Option<Scheme>) -> Result<Key, Failure> {
     let thing = || format!("the key in {} cannot be used", path.display());
     let unreadable = |error: std::io::Error| {
         let fix = match error.kind() {
             std::io::ErrorKind::PermissionDenied => "run this as the owner of the file, or give it to yourself",
             _ => "name the file that holds the key: --key-file FILE, or WINDLASS_KEY_FILE",
         };
-        Failure::new(Exit::Usage, thing(), error).fix(fix)
+        Failure::new(Kind::Usage, thing(), error).fix(fix)
     };
     let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    // A pipe has no permissions worth the name.
-    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-        let path = path.display();
-        output.remark(format_args!("warning: others may read the key in {path}; fix: chmod 600 {path}"));
-    }
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
     let scheme = match scheme {
@@ -43,7 +35,7 @@ pub(crate) fn read(path: &Path, scheme: Option<Scheme>, output: &mut Output) -> 
         None if text.starts_with(STANDARD) => Scheme::Standard,
         None => {
             return Err(Failure::new(
-                Exit::Usage,
+                Kind::Usage,
                 thing(),
                 "it does not begin with `whsec_`, and a scheme is never guessed",
             )
@@ -51,7 +43,12 @@ pub(crate) fn read(path: &Path, scheme: Option<Scheme>, output: &mut Output) -> 
         }
     };
     let id: KeyId = "client".parse().map_err(|error| Failure::from(anyhow::Error::new(error)))?;
-    Key::new(id, scheme, &text, None, Scope::default()).map_err(|error| Failure::new(Exit::Usage, thing(), error))
+    Key::new(id, scheme, &text, None, Scope::default()).map_err(|error| Failure::new(Kind::Usage, thing(), error))
+}
+
+/// Whether others than its owner may read the file at `path`. A pipe has no permissions worth the name.
+pub(crate) fn may_be_read_by_others(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(test)]
@@ -69,17 +66,17 @@ mod tests {
         let path = directory.path().join("key");
         let read = |text: &str, scheme| {
             put(&path, text);
-            read(&path, scheme, &mut Output::new(true)).map(|key| key.scheme).map_err(|failure| failure.exit())
+            read(&path, scheme).map(|key| key.scheme).map_err(|failure| failure.kind())
         };
         let standard = Key::generate(Scheme::Standard).unwrap();
         let hex = Key::generate(Scheme::Github).unwrap();
         assert_eq!(read(&format!("{standard}\n"), None), Ok(Scheme::Standard));
-        assert_eq!(read(&hex, None), Err(Exit::Usage));
+        assert_eq!(read(&hex, None), Err(Kind::Usage));
         assert_eq!(read(&hex, Some(Scheme::Github)), Ok(Scheme::Github));
         assert_eq!(read(&hex, Some(Scheme::Bearer)), Ok(Scheme::Bearer));
-        assert_eq!(read(&hex, Some(Scheme::Standard)), Err(Exit::Usage));
-        assert_eq!(read("", Some(Scheme::Bearer)), Err(Exit::Usage));
-        assert_eq!(read(&"x".repeat(100_000), Some(Scheme::Bearer)), Err(Exit::Usage));
+        assert_eq!(read(&hex, Some(Scheme::Standard)), Err(Kind::Usage));
+        assert_eq!(read("", Some(Scheme::Bearer)), Err(Kind::Usage));
+        assert_eq!(read(&"x".repeat(100_000), Some(Scheme::Bearer)), Err(Kind::Usage));
     }
 
     #[test]
@@ -88,7 +85,7 @@ mod tests {
         let path = directory.path().join("key");
         put(&path, "canary\ncanary\ncanary\ncanary\ncanary");
         for scheme in [None, Some(Scheme::Bearer), Some(Scheme::Standard), Some(Scheme::Github)] {
-            let failure = read(&path, scheme, &mut Output::new(true)).unwrap_err();
+            let failure = read(&path, scheme).unwrap_err();
             assert!(!format!("{failure} {failure:?}").contains("canary"), "{failure}");
         }
     }

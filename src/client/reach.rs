@@ -4,14 +4,13 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::super::exit::Exit;
-use super::super::failure::Failure;
-use super::Address;
+use super::address::Address;
+use super::failure::{Failure, Kind};
 
 /// What to say about a request that got no answer, or only half of one.
 pub(super) fn failure(address: &Address, error: &reqwest::Error) -> Failure {
     let (reason, kind) = cause(error);
-    let failure = Failure::new(Exit::Unreachable, format!("windlass does not answer at {address}"), &reason);
+    let failure = Failure::new(Kind::Unreachable, format!("windlass does not answer at {address}"), &reason);
     match (address, kind) {
         (Address::Socket(_), Some(io::ErrorKind::PermissionDenied)) => {
             failure.fix("be in group windlass: sudo usermod -aG windlass $USER, then log in again")
@@ -34,7 +33,7 @@ pub(super) fn failure(address: &Address, error: &reqwest::Error) -> Failure {
 pub(super) fn silent(address: &Address, waited: Duration) -> Failure {
     let waited = humantime::format_duration(waited);
     Failure::new(
-        Exit::Unreachable,
+        Kind::Unreachable,
         format!("windlass does not answer at {address}"),
         format!("no response within {waited}"),
     )

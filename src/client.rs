@@ -1,7 +1,8 @@
-//! Speaks with windlass: one request, one answer; what went wrong in words that help.
+//! Speaks to a windlass: signs a request, sends it, reads the answer, follows a deployment; says in words why not.
 
 mod address;
 mod answer;
+mod failure;
 mod key_file;
 mod reach;
 mod sse;
@@ -14,14 +15,13 @@ use reqwest::{Method, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::exit::Exit;
-use super::failure::Failure;
 use crate::auth::{self, Key};
 use crate::model::{Clock, DeliveryId, DeploymentId};
 
-pub(super) use address::{Address, setting};
-pub(super) use key_file::read as read_key;
-pub(super) use watch::{Begun, Watch};
+pub(crate) use address::Address;
+pub(crate) use failure::{Failure, Kind};
+pub(crate) use key_file::{may_be_read_by_others, read as read_key};
+pub(crate) use watch::{Begun, Watch};
 
 /// A connection takes milliseconds, or a second when a packet is lost; after that nobody is there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 /// A way to one windlass.
-pub(super) struct Client {
+pub(crate) struct Client {
     address: Address,
     key: Option<Key>,
     http: reqwest::Client,
@@ -40,7 +40,7 @@ pub(super) struct Client {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// What it is about, as a failure names it: `shop was not deployed`.
     failing: String,
     method: Method,
@@ -52,12 +52,12 @@ pub(super) struct Request {
 
 impl Request {
     /// A reading. `failing` says what does not work when it fails.
-    pub(super) fn get(failing: impl Into<String>, path: impl Into<String>) -> Result<Self, Failure> {
+    pub(crate) fn get(failing: impl Into<String>, path: impl Into<String>) -> Result<Self, Failure> {
         Self::new(failing.into(), Method::GET, path.into(), Vec::new())
     }
 
     /// An action.
-    pub(super) fn post(
+    pub(crate) fn post(
         failing: impl Into<String>,
         path: impl Into<String>,
         body: &impl Serialize,
@@ -73,14 +73,14 @@ impl Request {
     }
 
     /// The same under an id of the caller's own.
-    pub(super) fn delivered_as(self, delivery: Option<DeliveryId>) -> Self {
+    pub(crate) fn delivered_as(self, delivery: Option<DeliveryId>) -> Self {
         Self { delivery: delivery.unwrap_or(self.delivery), ..self }
     }
 }
 
 impl Client {
     /// A way to `address`. With `key` every request proves itself.
-    pub(super) fn new(address: Address, key: Option<Key>) -> Result<Self, Failure> {
+    pub(crate) fn new(address: Address, key: Option<Key>) -> Result<Self, Failure> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -99,12 +99,12 @@ impl Client {
     }
 
     /// Whether it speaks as an operator on this host, rather than with a key.
-    pub(super) fn is_operator(&self) -> bool {
+    pub(crate) fn is_operator(&self) -> bool {
         matches!(self.address, Address::Socket(_))
     }
 
     /// Sends `request` and reads the JSON that answers it.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
         let exchange = async {
             let response = self.send(request, "application/json", HeaderMap::new()).await?;
             self.read(request, response).await
@@ -116,11 +116,11 @@ impl Client {
     }
 
     /// Whether it may ask about all projects at once: a key shows its own project alone.
-    pub(super) fn must_show_all(&self) -> Result<(), Failure> {
+    pub(crate) fn must_show_all(&self) -> Result<(), Failure> {
         if self.is_operator() {
             return Ok(());
         }
-        Err(Failure::new(Exit::Usage, "not all projects can be shown", "a key shows its own project alone")
+        Err(Failure::new(Kind::Usage, "not all projects can be shown", "a key shows its own project alone")
             .fix("name the project: windlass status PROJECT, windlass list --project PROJECT"))
     }
 
@@ -138,7 +138,7 @@ impl Client {
         if let Some(key) = &self.key {
             // Signed anew each time: a signature is good for a few minutes only.
             let signed = auth::sign(key, &request.delivery, &request.body, self.clock.now());
-            headers.extend(signed.map_err(|error| Failure::new(Exit::Usage, &request.failing, error))?);
+            headers.extend(signed.map_err(|error| Failure::new(Kind::Usage, &request.failing, error))?);
         }
         let response = self
             .http
@@ -170,7 +170,7 @@ impl Client {
 
     fn not_windlass(&self, request: &Request, reason: &str) -> Failure {
         Failure::new(
-            Exit::Unreachable,
+            Kind::Unreachable,
             &request.failing,
             format!("what {} answered is not understood: {reason}", self.address),
         )
