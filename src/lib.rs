@@ -23,4 +23,6 @@ pub mod service_manager;
 
 pub mod daemon;
 
+mod setup;
+
 pub mod cli;

@@ -1,30 +1,15 @@
 //! `windlass init`: from a compose directory or a unit to a working hook. Writes a project file and a key, and nothing else.
 
-mod choose;
-mod project_file;
-mod report;
-mod snippet;
+use std::path::PathBuf;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use serde_json::{Map, Value, json};
 
 use super::exit::Exit;
 use super::global::Global;
-use super::new_files::NewFiles;
-use super::output::Output;
-use super::project_files::Files;
-use crate::client::{Address, Failure, Kind};
-use crate::config::{self, Settings};
-use crate::daemon;
-use crate::model::{Clock, ProjectName, Repository, UnitName};
-
-use choose::Choice;
-use project_file::{ProjectFile, Target};
-use report::{Made, Report};
-
-/// What a project's timeout is when its file does not say.
-const TIMEOUT: Duration = Duration::from_secs(600);
+use super::output::{Output, Style};
+use crate::client::{Address, Failure};
+use crate::model::{ProjectName, Repository, UnitName, one_line};
+use crate::setup::{Ci, KEY_ID, Made, Project};
 
 /// Which project, and what puts it into service.
 #[derive(Debug, clap::Args)]
@@ -51,98 +36,87 @@ pub(super) struct Args {
     dir: Option<PathBuf>,
     /// Print what to paste into github, gitlab, circleci, jenkins, teamcity, shell, or all; without --compose and
     /// --unit, nothing else is done
-    #[arg(long, value_name = "CI", value_parser = snippet::named)]
-    ci: Option<snippet::Named>,
+    #[arg(long, value_name = "CI", value_parser = chosen)]
+    ci: Option<Chosen>,
+}
+
+/// The places that somebody named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Chosen(Vec<Ci>);
+
+/// Reads the name of a place; `all` means all of them.
+fn chosen(text: &str) -> Result<Chosen, String> {
+    if text == "all" {
+        return Ok(Chosen(Ci::ALL.to_vec()));
+    }
+    let found = Ci::ALL.into_iter().find(|ci| ci.name() == text);
+    found.map(|ci| Chosen(vec![ci])).ok_or_else(|| format!("known are {} and all", Ci::ALL.map(Ci::name).join(", ")))
 }
 
 pub(super) async fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
-    let config = global.config_file(args.dir.as_deref())?;
-    let directory = config.parent().unwrap_or(Path::new("/"));
+    let Args { project, compose, unit, images, dir, ci } = args;
+    let config = global.config_file(dir.as_deref())?;
     let url = global.url().map(Address::elsewhere).transpose()?;
-    let files = Files::of(&args.project, directory);
-    let mut report = Report {
-        project: args.project,
-        images: args.images,
-        timeout: TIMEOUT,
-        key: files.key.clone(),
-        url: url.map(|url| url.to_string().trim_end_matches('/').to_owned()),
-        listen: config::listen(&config),
-        made: None,
+    let url = url.map(|url| url.to_string().trim_end_matches('/').to_owned());
+    let project = match (compose, unit) {
+        (Some(directory), _) => Project::of_compose(project, images, &directory, &config).await?,
+        (None, Some(unit)) => Project::of_unit(project, images, &unit, &config)?,
+        (None, None) => Project::configured(project, &config)?,
     };
-    match (args.compose, args.unit) {
-        (Some(compose), _) => make_of_compose(&mut report, files, &compose).await?,
-        (None, Some(unit)) => make(&mut report, files, &Target::Unit(&unit), Vec::new())?,
-        (None, None) => look_up(&mut report, &config)?,
+    let snippet = |ci: Ci| project.snippet(ci, url.as_deref());
+    let snippets = ci.as_ref().map_or(&[Ci::Shell][..], |chosen| &chosen.0);
+    if output.is_json() {
+        let snippets: Map<String, Value> =
+            snippets.iter().map(|ci| (ci.name().to_owned(), snippet(*ci).into())).collect();
+        output.document(&json!({
+            "project": project.name,
+            "project_file": project.made.as_ref().map(|made| &made.project_file),
+            "key_file": project.key_file,
+            "images": project.images,
+            "snippets": snippets,
+        }));
+        return Ok(Exit::Succeeded);
     }
-    report.print(args.ci.as_ref().map(snippet::Named::all), output);
+    if let Some(made) = &project.made {
+        print_made(&project, made, output);
+    }
+    output.line(format_args!("In CI, keep what `{}` shows as the secret WINDLASS_KEY_HEX.", project.key_hex()));
+    for ci in snippets {
+        output.line("");
+        output.line(output.paint(Style::Bold, &format!("# {}", ci.title())));
+        snippet(*ci).lines().for_each(|line| output.line(line));
+    }
+    if ci.is_none() {
+        let others = Ci::ALL.map(Ci::name).join("|");
+        output.line("");
+        output.line(format_args!("For other places: windlass init {} --ci {others}|all", project.name));
+    }
     Ok(Exit::Succeeded)
 }
 
-/// Makes a project of a compose directory.
-async fn make_of_compose(report: &mut Report, files: Files, compose: &Path) -> Result<(), Failure> {
-    let project = &report.project;
-    files.must_be_new(project)?;
-    let compose =
-        fs::canonicalize(compose).map_err(|error| not_made(project, format!("{}: {error}", compose.display())))?;
-    let mut left_out = Vec::new();
-    if report.images.is_empty() {
-        Choice { images: report.images, left_out } = images_of(project, &compose).await?;
+fn print_made(project: &Project, made: &Made, output: &mut Output) {
+    let images: Vec<String> = project.images.iter().map(ToString::to_string).collect();
+    output.line(format_args!("wrote {}: deploys {}", made.project_file.display(), images.join(", ")));
+    for (service, why) in &made.left_out {
+        output.line(one_line(&format!("  not deployed: {service} {why}"), 300));
     }
-    make(report, files, &Target::Compose(&compose), left_out)
+    output.line(format_args!("wrote {}: the key `{KEY_ID}`, scheme standard", project.key_file.display()));
+    output.line("");
+    output.line("Next, on this host:");
+    output.line("  windlass check                     is everything there that a deployment needs?");
+    output.line("  sudo systemctl reload windlass     takes the project in");
 }
 
-/// Writes the files of a new project.
-fn make(
-    report: &mut Report,
-    files: Files,
-    target: &Target<'_>,
-    left_out: Vec<(String, String)>,
-) -> Result<(), Failure> {
-    files.must_be_new(&report.project)?;
-    let text = ProjectFile {
-        project: &report.project,
-        images: &report.images,
-        left_out: &left_out,
-        target,
-        key_file: &files.key_name,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_name() {
+        for ci in Ci::ALL {
+            assert_eq!(chosen(ci.name()), Ok(Chosen(vec![ci])));
+        }
+        assert_eq!(chosen("all"), Ok(Chosen(Ci::ALL.to_vec())));
+        assert!(chosen("travis").unwrap_err().contains("circleci"));
     }
-    .text();
-    let mut new = NewFiles::default();
-    files.write(&text, &mut new)?;
-    new.keep();
-    report.made = Some(Made { files, left_out });
-    Ok(())
-}
-
-/// The images that the services in `compose` run and that CI may deploy.
-async fn images_of(project: &ProjectName, compose: &Path) -> Result<Choice, Failure> {
-    let services = daemon::compose_images(compose).await.map_err(|error| not_made(project, format!("{error:#}")))?;
-    let choice = choose::choose(&services);
-    if !choice.images.is_empty() {
-        return Ok(choice);
-    }
-    let why: Vec<String> = choice.left_out.iter().map(|(service, why)| format!("{service} {why}")).collect();
-    let why = if why.is_empty() { "there are no services".to_owned() } else { why.join("; ") };
-    Err(not_made(project, format!("the compose files in {} name no image to deploy: {why}", compose.display()))
-        .fix("let a service name the image that CI pushes, or name it here: --image REPOSITORY"))
-}
-
-/// Finds out what the configuration says about a project that is there.
-fn look_up(report: &mut Report, config: &Path) -> Result<(), Failure> {
-    let project = &report.project;
-    let explicit = (config != Path::new(config::DEFAULT_PATH)).then_some(config);
-    let (settings, _) = Settings::load(explicit, std::env::vars_os(), Clock::system().now()).map_err(|error| {
-        Failure::new(Kind::Refused, "the configuration cannot be used", error).fix("windlass check says where and why")
-    })?;
-    let Some(known) = settings.projects.get(project) else {
-        return Err(Failure::new(Kind::Refused, format!("there is no project {project}"), "it is not in projects.d")
-            .fix(format!("make it: windlass init {project} --compose DIR, or --unit UNIT")));
-    };
-    report.images.clone_from(&known.spec.images);
-    report.timeout = known.spec.timeout;
-    Ok(())
-}
-
-fn not_made(project: &ProjectName, reason: impl std::fmt::Display) -> Failure {
-    Failure::new(Kind::Refused, format!("the project {project} was not made"), reason)
 }

@@ -41,7 +41,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "service_manager",
         ],
     ),
-    ("cli", &["model", "auth", "senders", "wire", "client", "config", "daemon"]),
+    ("setup", &["model", "auth", "senders", "client", "config", "daemon"]),
+    ("cli", &["model", "auth", "wire", "client", "config", "daemon", "setup"]),
     ("main", &["cli"]),
 ];
 

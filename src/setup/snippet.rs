@@ -9,7 +9,7 @@ use crate::model::{ProjectName, Repository};
 
 /// Where the hook is sent from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ci {
+pub(crate) enum Ci {
     /// Wherever there are sh, openssl and curl.
     Shell,
     /// GitHub Actions.
@@ -22,25 +22,6 @@ pub(super) enum Ci {
     Jenkins,
     /// TeamCity, in a command line step.
     Teamcity,
-}
-
-/// Those that somebody named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named(Vec<Ci>);
-
-impl Named {
-    pub(super) fn all(&self) -> &[Ci] {
-        &self.0
-    }
-}
-
-/// Reads a name; `all` means all of them.
-pub(super) fn named(text: &str) -> Result<Named, String> {
-    if text == "all" {
-        return Ok(Named(Ci::ALL.to_vec()));
-    }
-    let found = Ci::ALL.into_iter().find(|ci| ci.name() == text);
-    found.map(|ci| Named(vec![ci])).ok_or_else(|| format!("known are {} and all", Ci::ALL.map(Ci::name).join(", ")))
 }
 
 /// What a snippet is about.
@@ -72,11 +53,11 @@ struct Build {
 
 impl Ci {
     /// All of them.
-    pub(super) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Shell, Self::Github, Self::Gitlab, Self::Circleci, Self::Jenkins, Self::Teamcity];
 
     /// What its users call it.
-    pub(super) const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Shell => "Any shell",
             Self::Github => "GitHub Actions",
@@ -88,7 +69,7 @@ impl Ci {
     }
 
     /// Its name on the command line.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Shell => "shell",
             Self::Github => "github",
@@ -453,14 +434,5 @@ mod tests {
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
           -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
         "#);
-    }
-
-    #[test]
-    fn each_is_found_by_its_name() {
-        for ci in Ci::ALL {
-            assert_eq!(named(ci.name()), Ok(Named(vec![ci])));
-        }
-        assert_eq!(named("all"), Ok(Named(Ci::ALL.to_vec())));
-        assert!(named("travis").unwrap_err().contains("circleci"));
     }
 }

@@ -1,4 +1,4 @@
-//! The text of a project's file, for somebody who will read and change it.
+//! The text of a new project's file, for somebody who will read and change it.
 
 use std::path::Path;
 

@@ -8,13 +8,13 @@ use crate::model::{ImageReference, ProjectName, one_line};
 
 /// One hook as it becomes a project.
 #[derive(Debug)]
-pub(super) struct Imported {
-    pub(super) hook: String,
-    pub(super) project: ProjectName,
-    pub(super) images: Vec<ImageReference>,
+pub(crate) struct Imported {
+    pub(crate) hook: String,
+    pub(crate) project: ProjectName,
+    pub(crate) images: Vec<ImageReference>,
     /// The program by its absolute path, and its arguments.
-    pub(super) run: Vec<String>,
-    pub(super) files: Files,
+    pub(crate) run: Vec<String>,
+    pub(crate) files: Files,
 }
 
 /// As a bare name it is looked for in `keys`.

@@ -9,12 +9,12 @@ use crate::client::{Failure, Kind};
 use crate::model::ProjectName;
 
 /// The id of the key that is made.
-pub(super) const KEY_ID: &str = "ci";
+pub(crate) const KEY_ID: &str = "ci";
 
 /// Where the two files are.
 #[derive(Debug)]
-pub(super) struct Files {
-    pub(super) project: PathBuf,
+pub(crate) struct Files {
+    pub(crate) project: PathBuf,
     pub(super) key: PathBuf,
     /// As the project file names it: a bare name is looked for in `keys`.
     pub(super) key_name: String,
