@@ -2,6 +2,9 @@
 //!
 //! Nothing of ours is needed there: sh, openssl and curl. What a build may choose freely, such as the name of a branch,
 //! is not put into the JSON, because a shell cannot quote it.
+//!
+//! Each CI has a file in `snippet`, with what is peculiar to it as it wants it written. It names by `{{markers}}` what
+//! differs from project to project, and what all have in common: `check.sh` and `send.sh`.
 
 use std::time::Duration;
 
@@ -36,224 +39,95 @@ pub(super) struct Hook<'a> {
     pub(super) timeout: Duration,
 }
 
-impl Hook<'_> {
-    fn image(&self) -> String {
-        self.image.map(ToString::to_string).unwrap_or_default()
-    }
-}
-
-/// How one CI says what all of them know.
-struct Build {
-    tag: &'static str,
-    commit: &'static str,
-    run_url: &'static str,
-    /// Lines that set `id`.
-    id: &'static str,
-}
+/// Leaves in `WINDLASS_KEY_HEX` the key without blanks and line ends, if it is hex digits. openssl would print any other
+/// in its error.
+const CHECK: &str = include_str!("snippet/check.sh");
+/// Signs `$body` as the delivery `$id` and streams what becomes of it.
+const SEND: &str = include_str!("snippet/send.sh");
 
 impl Ci {
     /// All of them.
     pub(crate) const ALL: [Self; 6] =
         [Self::Shell, Self::Github, Self::Gitlab, Self::Circleci, Self::Jenkins, Self::Teamcity];
 
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        self.row().0
+    }
+
     /// What its users call it.
     pub(crate) const fn title(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Its name, its title, and what is pasted there.
+    const fn row(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Shell => "Any shell",
-            Self::Github => "GitHub Actions",
-            Self::Gitlab => "GitLab CI",
-            Self::Circleci => "CircleCI",
-            Self::Jenkins => "Jenkins",
-            Self::Teamcity => "TeamCity",
+            // In parentheses, because somebody sits at it: it must not end with the lines.
+            Self::Shell => ("shell", "Any shell", include_str!("snippet/shell.sh")),
+            Self::Github => ("github", "GitHub Actions", include_str!("snippet/github.yml")),
+            Self::Gitlab => ("gitlab", "GitLab CI", include_str!("snippet/gitlab.yml")),
+            Self::Circleci => ("circleci", "CircleCI", include_str!("snippet/circleci.yml")),
+            // It shows each command unless told not to, and the name of a job may have characters that an id has not.
+            Self::Jenkins => ("jenkins", "Jenkins", include_str!("snippet/jenkins.groovy")),
+            Self::Teamcity => ("teamcity", "TeamCity", include_str!("snippet/teamcity.sh")),
         }
     }
 
-    /// Its name on the command line.
-    pub(crate) const fn name(self) -> &'static str {
+    /// `text` as it is written there.
+    fn escaped(self, text: &str) -> String {
         match self {
-            Self::Shell => "shell",
-            Self::Github => "github",
-            Self::Gitlab => "gitlab",
-            Self::Circleci => "circleci",
-            Self::Jenkins => "jenkins",
-            Self::Teamcity => "teamcity",
+            // To Groovy a backslash is the beginning of something.
+            Self::Jenkins => text.replace('\\', "\\\\"),
+            // In a build step `%` names a parameter, and is doubled where it is meant as it is.
+            Self::Teamcity => text.replace('%', "%%"),
+            Self::Shell | Self::Github | Self::Gitlab | Self::Circleci => text.to_owned(),
         }
     }
 
     /// What to paste.
     pub(super) fn snippet(self, hook: &Hook<'_>) -> String {
-        match self {
-            Self::Shell => shell(hook),
-            Self::Github => github(hook),
-            Self::Gitlab => gitlab(hook),
-            Self::Circleci => circleci(hook),
-            Self::Jenkins => jenkins(hook),
-            Self::Teamcity => teamcity(hook),
-        }
+        let (_, _, template) = self.row();
+        let (key, options) = match self {
+            Self::Shell => (hook.key_hex, "-fsSN"),
+            // A windlass that is being started anew is called again.
+            _ => (r#"printf %s "${WINDLASS_KEY_HEX-}""#, "-fsSN --retry 3 --retry-connrefused"),
+        };
+        let project = hook.project.as_str();
+        let wait = humantime::format_duration(hook.timeout).to_string().replace(' ', "");
+        let values = [
+            ("project", project.to_owned()),
+            ("image", hook.image.map(ToString::to_string).unwrap_or_default()),
+            ("url", hook.url.to_owned()),
+            ("check", filled(CHECK, &[("key", key.to_owned())])),
+            ("send", filled(SEND, &[("options", options.to_owned()), ("project", project.to_owned()), ("wait", wait)])),
+        ];
+        filled(template, &values.map(|(marker, value)| (marker, self.escaped(&value))))
     }
 }
 
-/// The key without blanks and line ends, if it is hex digits. openssl would print any other in its error.
-fn check(key: &str) -> String {
-    format!(
-        "WINDLASS_KEY_HEX=$({key} | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{{2}}){{16,}}') ||\n  \
-         {{ echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }}\n"
-    )
-}
-
-/// In parentheses, for a shell that somebody sits at: it must not end with the lines.
-fn shell(hook: &Hook<'_>) -> String {
-    format!(
-        "(\nWINDLASS_URL='{url}'\nIMAGE={image}:TAG   # the one to deploy\n{check}\
-         id=$(openssl rand -hex 16); ts=$(date +%s); body=\"{{\\\"image\\\":\\\"$IMAGE\\\"}}\"\n{send})\n",
-        url = hook.url,
-        check = check(hook.key_hex),
-        image = hook.image(),
-        send = send(hook, ""),
-    )
-}
-
-/// Signs `$body` as the delivery `$id` and streams what becomes of it.
-fn send(hook: &Hook<'_>, retry: &str) -> String {
-    format!(
-        r#"sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
-  openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-curl -fsSN {retry}\
-  -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
-  -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-  -d "$body" "$WINDLASS_URL/v1/hooks/{project}?wait={wait}"
-"#,
-        project = hook.project,
-        wait = humantime::format_duration(hook.timeout).to_string().replace(' ', ""),
-    )
-}
-
-/// The lines that every CI runs.
-fn script(hook: &Hook<'_>, build: &Build) -> String {
-    let Build { tag, commit, run_url, id } = build;
-    format!(
-        r#"set -eu
-{check}IMAGE="{image}:{tag}"   # what this build has pushed
-# One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
-{id}
-ts=$(date +%s)
-body=$(printf '{{"image":"%s","commit":"%s","run_url":"%s"}}' "$IMAGE" "{commit}" \
-  "{run_url}")
-{send}"#,
-        check = check(r#"printf %s "${WINDLASS_KEY_HEX-}""#),
-        image = hook.image(),
-        // A windlass that is being started anew is called again.
-        send = send(hook, "--retry 3 --retry-connrefused "),
-    )
-}
-
-fn github(hook: &Hook<'_>) -> String {
-    let script = script(
-        hook,
-        &Build {
-            tag: "$GITHUB_SHA",
-            commit: "$GITHUB_SHA",
-            run_url: "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID",
-            id: r#"id="$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT-$GITHUB_JOB""#,
-        },
-    );
-    format!(
-        "# A job of .github/workflows/*.yml. Secret WINDLASS_KEY_HEX: Settings > Secrets and variables > Actions.\n\
-         deploy-{project}:\n  needs: build   # the job that pushes the image\n  runs-on: ubuntu-latest\n  steps:\n    \
-         - name: Deploy {project}\n      env:\n        WINDLASS_URL: {url}\n        \
-         WINDLASS_KEY_HEX: ${{{{ secrets.WINDLASS_KEY_HEX }}}}\n      run: |\n{script}",
-        project = hook.project,
-        url = hook.url,
-        script = indent(&script, 8),
-    )
-}
-
-fn gitlab(hook: &Hook<'_>) -> String {
-    let script = script(
-        hook,
-        &Build {
-            tag: "$CI_COMMIT_SHA",
-            commit: "$CI_COMMIT_SHA",
-            run_url: "$CI_JOB_URL",
-            id: r#"id="gitlab-$CI_JOB_ID""#,
-        },
-    );
-    format!(
-        "# A job of .gitlab-ci.yml. Variable WINDLASS_KEY_HEX, masked and protected: Settings > CI/CD > Variables.\n\
-         deploy-{project}:\n  stage: deploy\n  image: alpine:3\n  before_script: [apk add --no-cache curl openssl]\n  \
-         variables:\n    WINDLASS_URL: {url}\n  script:\n    - |\n{script}",
-        project = hook.project,
-        url = hook.url,
-        script = indent(&script, 6),
-    )
-}
-
-fn circleci(hook: &Hook<'_>) -> String {
-    let script = script(
-        hook,
-        &Build {
-            tag: "$CIRCLE_SHA1",
-            commit: "$CIRCLE_SHA1",
-            run_url: "$CIRCLE_BUILD_URL",
-            id: r#"id="circleci-$CIRCLE_WORKFLOW_JOB_ID""#,
-        },
-    );
-    format!(
-        "# A job of .circleci/config.yml. Variable WINDLASS_KEY_HEX: Project Settings > Environment Variables.\n\
-         deploy-{project}:\n  docker:\n    - image: cimg/base:current\n  environment:\n    WINDLASS_URL: {url}\n  \
-         steps:\n    - run:\n        name: Deploy {project}\n        command: |\n{script}",
-        project = hook.project,
-        url = hook.url,
-        script = indent(&script, 10),
-    )
-}
-
-fn jenkins(hook: &Hook<'_>) -> String {
-    let script = script(
-        hook,
-        &Build {
-            tag: "$GIT_COMMIT",
-            commit: "$GIT_COMMIT",
-            run_url: "$BUILD_URL",
-            // The name of a job may have characters that an id has not.
-            id: r#"id=$(printf %s "$BUILD_TAG" | tr -c 'A-Za-z0-9_-' '-')"#,
-        },
-    );
-    // Jenkins shows each command; and to Groovy a backslash is the beginning of something.
-    let script = format!("set +x\n{script}").replace('\\', "\\\\");
-    format!(
-        "// A stage of the Jenkinsfile. Credential of kind `Secret text` with the id windlass-key-hex.\n\
-         stage('Deploy {project}') {{\n  environment {{ WINDLASS_URL = '{url}' }}\n  steps {{\n    \
-         withCredentials([string(credentialsId: 'windlass-key-hex', variable: 'WINDLASS_KEY_HEX')]) {{\n      \
-         sh '''\n{script}      '''\n    }}\n  }}\n}}\n",
-        project = hook.project,
-        url = hook.url,
-        script = indent(&script, 8),
-    )
-}
-
-fn teamcity(hook: &Hook<'_>) -> String {
-    let script = script(
-        hook,
-        &Build {
-            tag: "$BUILD_VCS_NUMBER",
-            commit: "$BUILD_VCS_NUMBER",
-            run_url: "@SERVER@/build/@BUILD@",
-            id: "id=\"teamcity-@BUILD@\"",
-        },
-    );
-    // In a build step `%` names a parameter, and is doubled where it is meant as it is.
-    let script =
-        script.replace('%', "%%").replace("@SERVER@", "%teamcity.serverUrl%").replace("@BUILD@", "%teamcity.build.id%");
-    format!(
-        "# A build step `Command Line`, custom script. Parameter env.WINDLASS_KEY_HEX of type Password.\n\
-         WINDLASS_URL='{url}'\n{script}",
-        url = hook.url,
-    )
-}
-
-fn indent(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+/// `template` with the values of its `{{markers}}`. One of several lines is indented as its marker is.
+fn filled(template: &str, values: &[(&str, String)]) -> String {
+    let (mut text, mut rest) = (String::new(), template);
+    while let Some((before, after)) = rest.split_once("{{") {
+        text += before;
+        let marker = after.split_once("}}");
+        let value = marker.and_then(|(name, after)| Some((values.iter().find(|(known, _)| *known == name)?, after)));
+        match value {
+            Some(((_, value), after)) => {
+                let line = text.rsplit('\n').next().unwrap_or_default();
+                let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+                text += &value.trim_end_matches('\n').replace('\n', &format!("\n{indent}"));
+                rest = after;
+            }
+            // Some CI's own, such as `${{ secrets.NAME }}`.
+            None => {
+                text += "{{";
+                rest = after;
+            }
+        }
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -261,13 +135,36 @@ mod tests {
     use super::*;
 
     fn snippet(ci: Ci) -> String {
+        snippet_for(ci, "https://deploy.example.com")
+    }
+
+    fn snippet_for(ci: Ci, url: &str) -> String {
         ci.snippet(&Hook {
             project: &"shop".parse().unwrap(),
             image: Some(&"ghcr.io/acme/shop-api".parse().unwrap()),
-            url: "https://deploy.example.com",
+            url,
             key_hex: "sudo windlass key hex /etc/windlass/keys/shop-ci.key",
             timeout: Duration::from_secs(90 * 60),
         })
+    }
+
+    #[test]
+    fn every_marker_is_filled_and_every_file_marks_what_differs() {
+        for ci in Ci::ALL {
+            let text = snippet(ci);
+            // What GitHub calls an expression begins with a blank.
+            let left: Vec<&str> = text.split("{{").skip(1).filter(|after| !after.starts_with(' ')).collect();
+            assert!(left.is_empty(), "{ci:?}: {left:?}");
+            for marker in ["{{url}}", "{{image}}", "{{check}}", "{{send}}"] {
+                assert_eq!(ci.row().2.matches(marker).count(), 1, "{ci:?}: {marker}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_indented_as_its_marker_and_nothing_in_it_is_a_marker() {
+        let values = [("a", "1\n2\n".to_owned()), ("b", "{{a}}".to_owned())];
+        assert_eq!(filled("x\n  {{a}}\n{{b}} ${{ c }} {{a", &values), "x\n  1\n  2\n{{a}} ${{ c }} {{a");
     }
 
     #[test]
@@ -434,5 +331,9 @@ mod tests {
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
           -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
         "#);
+        assert!(
+            snippet_for(Ci::Teamcity, "https://example.com/a%20b")
+                .contains("WINDLASS_URL='https://example.com/a%%20b'")
+        );
     }
 }
