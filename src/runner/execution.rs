@@ -24,13 +24,10 @@ use crate::deploy::status::{Course, State, Status};
 use crate::host::{End, HostError, Remark, Reporter};
 use crate::lanes::Lease;
 use crate::model::PinnedImage;
-use crate::store::Deployment;
+use crate::store::{Deployment, WAY_BACK};
 
 /// How often the progress of a pull is written down at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-/// How many good deployments are looked through for images to keep. More than any sensible `keep`, times the images
-/// that a project has.
-const HISTORY: usize = 100;
 
 /// One deployment whose turn it is.
 pub(super) struct Execution {
@@ -184,17 +181,11 @@ impl Execution {
             };
             match taken {
                 Ok(()) => self.journal.write(Event::StepFinished { step: number }).await?,
-                Err(Failure::Halt(halt)) => return Err(halt.into()),
                 Err(failure) => {
-                    let (reason, evidence) = match &failure {
-                        Failure::Host(error) => (error.to_string(), error.evidence().to_vec()),
-                        Failure::TimedOut(timeout) => {
-                            (format!("not done within {}", humantime::format_duration(*timeout)), Vec::new())
-                        }
-                        Failure::Cancelled(by) => (by.clone(), Vec::new()),
-                        Failure::Halt(_) => (String::new(), Vec::new()),
-                    };
-                    self.journal.write(Event::StepFailed { step: number, reason, evidence }).await?;
+                    if let Some(reason) = failure.reason() {
+                        let evidence = failure.evidence().to_vec();
+                        self.journal.write(Event::StepFailed { step: number, reason, evidence }).await?;
+                    }
                     return Err(failure);
                 }
             }
@@ -349,7 +340,7 @@ impl Execution {
 
     /// Lets go of images that are no way back any more. Whatever comes of it, the outcome stands.
     async fn retain(&mut self) {
-        let good = match self.inner.store.succeeded(self.lease.project(), HISTORY).await {
+        let good = match self.inner.store.succeeded(self.lease.project(), WAY_BACK).await {
             Ok(good) => good,
             Err(error) => {
                 return self.note(format!("could not remove old images: the history could not be read: {error}")).await;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::journal::Halt;
-use crate::deploy::event::Cause;
+use crate::deploy::event::{Cause, Evidence};
 use crate::host::{HostError, Reporter};
 
 /// How long to wait before a step is tried again, at first and at most.
@@ -35,14 +35,26 @@ impl From<Halt> for Failure {
 }
 
 impl Failure {
+    /// Why; nothing where windlass itself stops.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Host(error) => Some(error.to_string()),
+            Self::TimedOut(timeout) => Some(format!("not done within {}", humantime::format_duration(*timeout))),
+            Self::Cancelled(by) => Some(by.clone()),
+            Self::Halt(_) => None,
+        }
+    }
+
+    /// What containers said last, where that is why.
+    pub(super) fn evidence(&self) -> &[Evidence] {
+        if let Self::Host(error) = self { error.evidence() } else { &[] }
+    }
+
     pub(super) fn into_cause(self) -> Result<Cause, Halt> {
         match self {
-            Self::Host(error) => Ok(Cause::Failed(error.to_string())),
-            Self::TimedOut(timeout) => {
-                Ok(Cause::Failed(format!("not done within {}", humantime::format_duration(timeout))))
-            }
             Self::Cancelled(by) => Ok(Cause::Cancelled(by)),
             Self::Halt(halt) => Err(halt),
+            failed @ (Self::Host(_) | Self::TimedOut(_)) => Ok(Cause::Failed(failed.reason().unwrap_or_default())),
         }
     }
 }
