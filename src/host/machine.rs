@@ -47,7 +47,7 @@ pub struct MachineSettings {
 pub struct Machine {
     engine: Engine,
     credentials: CredentialStore,
-    docker_config: Option<PathBuf>,
+    docker_config: PathBuf,
     memory: Memory,
     runs: Runs,
 }
@@ -58,11 +58,12 @@ impl Machine {
     pub fn new(settings: MachineSettings, record: Arc<dyn ImageRecord>) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let address = settings.docker_host.or_else(|| variable("DOCKER_HOST"));
-        let chosen = settings.docker_config.clone().or_else(|| variable("DOCKER_CONFIG").map(PathBuf::from));
+        let chosen = settings.docker_config.or_else(|| variable("DOCKER_CONFIG").map(PathBuf::from));
+        let docker_config = chosen.unwrap_or_else(|| home().join(".docker"));
         Self {
             engine: Engine::new(address.unwrap_or_else(|| DEFAULT_ENGINE.to_owned()), Clock::system(), record),
-            credentials: CredentialStore::new(settings.registries, chosen.unwrap_or_else(|| home().join(".docker"))),
-            docker_config: settings.docker_config,
+            credentials: CredentialStore::new(settings.registries, docker_config.clone()),
+            docker_config,
             memory: Memory::default(),
             runs: Runs::new(settings.runs),
         }
@@ -127,7 +128,7 @@ impl Machine {
             engine: &self.engine,
             credentials: &self.credentials,
             runs: &self.runs,
-            docker_config: self.docker_config.as_deref(),
+            docker_config: &self.docker_config,
             memory: &self.memory,
         }
     }

@@ -24,8 +24,8 @@ pub(super) struct Equipment<'a> {
     pub(super) engine: &'a Engine,
     pub(super) credentials: &'a CredentialStore,
     pub(super) runs: &'a Runs,
-    /// Docker's own configuration, where another than the default one was chosen.
-    pub(super) docker_config: Option<&'a Path>,
+    /// The directory of Docker's own configuration.
+    pub(super) docker_config: &'a Path,
     /// What Compose made of each project's files.
     pub(super) memory: &'a Memory,
 }

@@ -26,8 +26,8 @@ pub(in crate::host) struct ComposeCommand<'a> {
     pub(in crate::host) spec: &'a Compose,
     /// So that Compose speaks to the same engine as windlass.
     pub(in crate::host) engine: &'a str,
-    /// Docker's own configuration, where another than the default one was chosen.
-    pub(in crate::host) docker_config: Option<&'a Path>,
+    /// The directory of Docker's own configuration.
+    pub(in crate::host) docker_config: &'a Path,
 }
 
 /// Why Compose did not do what was asked.
@@ -118,10 +118,8 @@ impl ComposeCommand<'_> {
         if plugin.is_none() {
             arguments.insert(0, "compose".to_owned());
         }
-        let mut environment = vec![("DOCKER_HOST", self.engine.to_owned())];
-        if let Some(directory) = self.docker_config {
-            environment.push(("DOCKER_CONFIG", directory.display().to_string()));
-        }
+        let docker_config = self.docker_config.display().to_string();
+        let environment = [("DOCKER_HOST", self.engine.to_owned()), ("DOCKER_CONFIG", docker_config)];
         let say = |line: &str| {
             if let Some(reporter) = reporter {
                 reporter.say(remark(line).as_deref().unwrap_or(line));
@@ -299,7 +297,7 @@ mod tests {
         spec.project_name = Some("store".to_owned());
         spec.profiles = vec!["web".to_owned()];
         spec.env_files = vec!["/srv/shop/prod.env".into()];
-        let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
+        let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: Path::new("/x") };
         assert_eq!(
             command.arguments(&["config"]).join(" "),
             "--ansi never --file /srv/shop/compose.yaml --file /srv/shop/prod.yaml --project-name store \
@@ -329,7 +327,7 @@ mod tests {
     async fn a_directory_that_is_not_there_is_named() {
         let mut spec = compose_of_shop();
         spec.directory = "/no/such/shop".into();
-        let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: None };
+        let command = ComposeCommand { spec: &spec, engine: "unix:///x", docker_config: Path::new("/x") };
         let error = HostError::from(command.config().await.unwrap_err());
         assert_eq!(error.to_string(), "the directory /no/such/shop of the compose project does not exist");
     }

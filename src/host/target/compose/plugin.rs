@@ -1,9 +1,9 @@
 //! Finds the program of Compose. It is a plugin of the `docker` command, which starts twice for each call; called by
 //! itself, Compose does the same in half the time.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 const NAME: &str = "docker-compose";
 /// Where Docker looks for plugins after the operator's own directory, in its order.
@@ -14,22 +14,19 @@ const DIRECTORIES: [&str; 4] = [
     "/usr/libexec/docker/cli-plugins",
 ];
 
-/// The program that `docker compose` would run, where the directory of Docker's own configuration is this one, else
-/// `$DOCKER_CONFIG`, else `~/.docker`. Nothing where `docker` must choose: there is none, or it is told to look elsewhere.
-pub(super) fn find(docker_config: Option<&Path>) -> Option<PathBuf> {
-    let named = || env::var_os("DOCKER_CONFIG").filter(|directory| !directory.is_empty()).map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".docker"));
-    let own = docker_config.map(Path::to_owned).or_else(named).or_else(home);
-    find_in(own.as_deref(), &DIRECTORIES.map(Path::new))
+/// The program that `docker compose` would run, where this is the directory of Docker's own configuration. Nothing where
+/// `docker` must choose: there is none, or it is told to look elsewhere.
+pub(super) fn find(docker_config: &Path) -> Option<PathBuf> {
+    find_in(docker_config, &DIRECTORIES.map(Path::new))
 }
 
-fn find_in(own: Option<&Path>, others: &[&Path]) -> Option<PathBuf> {
-    let configured = own.and_then(|own| fs::read_to_string(own.join("config.json")).ok());
-    if configured.is_some_and(|text| text.contains("cliPluginsExtraDirs")) {
+fn find_in(docker_config: &Path, others: &[&Path]) -> Option<PathBuf> {
+    let configured = fs::read_to_string(docker_config.join("config.json"));
+    if configured.is_ok_and(|text| text.contains("cliPluginsExtraDirs")) {
         return None;
     }
-    let own = own.map(|own| own.join("cli-plugins"));
-    let directories = own.as_deref().into_iter().chain(others.iter().copied());
+    let own = docker_config.join("cli-plugins");
+    let directories = std::iter::once(&*own).chain(others.iter().copied());
     let first = directories.map(|directory| directory.join(NAME)).find(|file| file.exists())?;
     let facts = first.metadata().ok()?;
     (facts.is_file() && facts.permissions().mode() & 0o111 != 0).then_some(first)
@@ -49,7 +46,7 @@ mod tests {
             fs::set_permissions(directory.join(NAME), fs::Permissions::from_mode(mode)).unwrap();
         };
         let (own, first, second) = (at("own"), at("first"), at("second"));
-        let found = || find_in(Some(&own), &[&first, &second]);
+        let found = || find_in(&own, &[&first, &second]);
         assert_eq!(found(), None);
         install(&second, 0o755);
         assert_eq!(found(), Some(second.join(NAME)));
