@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -76,12 +78,31 @@ fn patience(bytes: usize, limits: &Limits) -> Duration {
     limits.body_timeout.min(limits.body_grace + at_the_rate)
 }
 
-/// Refuses what is not plain JSON by its headers. Nothing is ever unpacked: a few bytes can become any number.
-pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Error> {
-    let plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(CONTENT_ENCODING).iter().all(plain) {
-        return Err(Error::MediaType("send the body as it is, without `Content-Encoding`"));
+/// That a body is JSON, by its headers. A handler takes it before the body when its sender writes nothing else; senders
+/// whose bodies are of other types are for other handlers.
+pub(super) struct IsJson;
+
+impl<S: Sync> FromRequestParts<S> for IsJson {
+    type Rejection = Error;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Error> {
+        must_be_json(&head.headers).map(|()| Self)
     }
+}
+
+/// Refuses what is encoded, whatever it is. Nothing is ever unpacked: a few bytes can become any number.
+pub(super) fn must_be_plain(headers: &HeaderMap) -> Result<(), Error> {
+    let plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        Ok(())
+    } else {
+        Err(Error::MediaType("send the body as it is, without `Content-Encoding`"))
+    }
+}
+
+/// Refuses what is not plain JSON by its headers.
+pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Error> {
+    must_be_plain(headers)?;
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     match (types.next(), types.next()) {
         (Some(kind), None) if is_json(kind) => Ok(()),

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::App;
+use super::body::IsJson;
 use super::error::Error;
 use super::peer::Peer;
 use super::signed::Signed;
@@ -13,7 +14,7 @@ use crate::deploy::request::{Asked, Refusal};
 use crate::intake::{Purpose, Received};
 use crate::wire::request::parse_hook;
 
-pub(super) async fn hook(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
+pub(super) async fn hook(State(app): State<App>, _: IsJson, signed: Signed) -> Result<Response, Error> {
     let Signed { project, delivery, head } = signed;
     // The query is not signed: what is not understood there may have asked for something besides a deployment.
     let (ask, mut wish) = match Wish::read(&head, project.spec.longest()) {

@@ -30,7 +30,7 @@ impl FromRequest<App> for Signed {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         let (mut head, content) = request.into_parts();
-        body::must_be_json(&head.headers)?;
+        body::must_be_plain(&head.headers)?;
         // Before the body: who has nothing to show is not told to go on and send it.
         if !auth::plausible(&head.headers) {
             return Err(app.not_authentic(&head, None, "the headers belong to no scheme"));
