@@ -47,12 +47,12 @@ fn new(scheme: Scheme, out: Option<&Path>, output: &mut Output) -> Result<Exit, 
         Some(file) => {
             key::write(file, &secret).map_err(|error| key::not_written(file, &error))?;
             if output.is_json() {
-                output.document(&json!({ "scheme": scheme, "file": file }));
+                output.document(&json!({ "scheme": scheme.as_str(), "file": file }));
             } else {
                 output.line(format_args!("{}: a new key of scheme {scheme}", file.display()));
             }
         }
-        None if output.is_json() => output.document(&json!({ "scheme": scheme, "secret": *secret })),
+        None if output.is_json() => output.document(&json!({ "scheme": scheme.as_str(), "secret": *secret })),
         None => output.line(&*secret),
     }
     Ok(Exit::Succeeded)
@@ -69,7 +69,7 @@ fn hex(file: &Path, global: &Global, output: &mut Output) -> Result<Exit, Failur
         .fix("send it as it is: Authorization: Bearer KEY"));
     };
     if output.is_json() {
-        output.document(&json!({ "scheme": key.scheme, "hex": *hex }));
+        output.document(&json!({ "scheme": key.scheme.as_str(), "hex": *hex }));
     } else {
         output.line(&*hex);
     }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, StrDeserializer};
 
-use crate::auth::{Permission, Scheme};
+use super::key::{Permission, SchemeName};
 use crate::config::document::value::text_schema;
 use crate::deploy::spec::Action;
 use crate::model::{KeyId, ProjectName};
@@ -43,7 +43,7 @@ macro_rules! words {
     )+};
 }
 
-words!(Action, Permission, Scheme);
+words!(Action, Permission, SchemeName);
 
 /// The words of an enum, as serde lists them for one that it has not.
 fn words_of<T: DeserializeOwned>() -> Vec<String> {

@@ -1,11 +1,14 @@
 //! `[[projects.NAME.keys]]`: who may deploy.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::names::Glob;
 use super::reader::{Holder, Reader, UsedSecret};
-use crate::auth::{self, Permission, Scheme};
+use crate::auth::{self, Scheme};
 use crate::config::document::key_path::KeyPath;
 use crate::config::document::value::{FilePath, Moment};
 use crate::model::{KeyId, ProjectName};
@@ -18,7 +21,7 @@ pub(crate) struct Table {
     pub(crate) id: KeyId,
     /// How the key proves a request: "standard" (Standard Webhooks) signs id, time and body, "github"
     /// (X-Hub-Signature-256) signs the body, and "bearer" sends the key itself.
-    pub(crate) scheme: Scheme,
+    pub(crate) scheme: SchemeName,
     /// The file that has the key, as `windlass key new` writes it. Only its owner can read it (0600). A bare name is
     /// looked for in $CREDENTIALS_DIRECTORY, then beside this file, then in `keys` beside config.toml.
     pub(crate) secret_file: FilePath,
@@ -28,6 +31,10 @@ pub(crate) struct Table {
     #[serde(default)]
     pub(crate) scope: Scope,
 }
+
+/// A scheme by its name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct SchemeName(pub(crate) Scheme);
 
 /// What the key may do.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -40,9 +47,45 @@ pub(crate) struct Scope {
     pub(crate) tags: Vec<Glob>,
 }
 
+/// One thing that a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Permission {
+    Deploy,
+    Read,
+}
+
+/// Of all schemes.
+static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| Scheme::ALL.map(Scheme::as_str).to_vec());
+
+impl<'de> Deserialize<'de> for SchemeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map(Self).map_err(|_| D::Error::unknown_variant(&name, &NAMES))
+    }
+}
+
 impl Default for Scope {
     fn default() -> Self {
-        Self { may: auth::Scope::default().may, tags: Vec::new() }
+        Self { may: vec![Permission::Deploy, Permission::Read], tags: Vec::new() }
+    }
+}
+
+impl From<Permission> for auth::Permission {
+    fn from(permission: Permission) -> Self {
+        match permission {
+            Permission::Deploy => Self::Deploy,
+            Permission::Read => Self::Read,
+        }
+    }
+}
+
+impl From<Scope> for auth::Scope {
+    fn from(scope: Scope) -> Self {
+        Self {
+            may: scope.may.into_iter().map(auth::Permission::from).collect(),
+            tags: scope.tags.into_iter().map(|glob| glob.0).collect(),
+        }
     }
 }
 
@@ -79,7 +122,6 @@ impl Table {
             let what = format!("key {} expired at {expired} and no longer proves anything", self.id);
             reader.warning(&at.key("expires"), what);
         }
-        let scope = auth::Scope { may: self.scope.may, tags: self.scope.tags.into_iter().map(|glob| glob.0).collect() };
         let (file, text) = match reader.secrets.read(&self.secret_file.0, reader.document.directory()) {
             Ok(found) => found,
             Err(error) => {
@@ -87,12 +129,36 @@ impl Table {
                 return None;
             }
         };
-        match auth::Key::new(self.id, self.scheme, &text, expires, scope) {
+        match auth::Key::new(self.id, self.scheme.0, &text, expires, self.scope.into()) {
             Ok(key) => Some(key),
             Err(error) => {
                 reader.problem(&at.key("secret_file"), format!("{}: {error}", file.display()));
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_and_a_permission_are_written_by_their_names() {
+        let scheme = |text: &str| serde_json::from_value::<SchemeName>(text.into()).map_err(|error| error.to_string());
+        for expected in Scheme::ALL {
+            assert_eq!(scheme(expected.as_str()), Ok(SchemeName(expected)));
+        }
+        for bad in ["", "Standard", "GITHUB", "gitlab"] {
+            let why = format!("unknown variant `{bad}`, expected one of `standard`, `github`, `bearer`");
+            assert_eq!(scheme(bad), Err(why));
+        }
+        let both: Vec<Permission> = serde_json::from_str(r#"["deploy", "read"]"#).unwrap();
+        assert_eq!(both, Scope::default().may);
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_scope_is_as_a_key_has_it() {
+        assert_eq!(auth::Scope::from(Scope::default()), auth::Scope::default());
     }
 }
