@@ -17,6 +17,7 @@ mod hex;
 mod key;
 mod mac;
 mod reason;
+mod request;
 mod secret;
 mod standard;
 mod token;
@@ -25,6 +26,7 @@ mod verified;
 use std::hint::black_box;
 
 use http::HeaderMap;
+use http::request::Parts;
 
 use crate::model::{DeliveryId, Timestamp};
 
@@ -33,9 +35,10 @@ use reason::Reason;
 
 pub use caller::Caller;
 pub use key::{Fingerprint, Key, KeyError, Permission, Scheme, SchemeError, Scope};
+pub use request::Request;
 pub use secret::Secret;
 pub use token::Token;
-pub use verified::{Delivery, Identity, NotAuthentic, SignedHook, Verified};
+pub use verified::{Delivery, Identity, NotAuthentic, Verified};
 
 /// Why a delivery cannot be signed.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +51,11 @@ pub enum CannotSign {
     Header(#[from] http::header::InvalidHeaderValue),
 }
 
-/// Whether the headers alone have the form of a request that some key could prove: asked before the body is read,
-/// so that a caller with nothing to show is not told to go on and send it.
+/// Whether the head alone has the form of a request that some key could prove: asked before the body is read, so that
+/// a caller with nothing to show is not told to go on and send it.
 #[must_use]
-pub fn plausible(headers: &HeaderMap) -> bool {
+pub fn plausible(head: &Parts) -> bool {
+    let headers = &head.headers;
     standard::Claim::read(headers).is_ok()
         || github::Claim::read(headers).is_ok()
         || bearer::Claim::read(headers).is_ok()
@@ -61,17 +65,17 @@ pub fn plausible(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// [`NotAuthentic`] when no key proves it, or only one that has expired, or when it was not signed just now.
-pub fn verify(keys: &[Key], hook: &SignedHook<'_>, now: Timestamp) -> Result<Verified<Delivery>, NotAuthentic> {
+pub fn verify(keys: &[Key], request: &Request<'_>, now: Timestamp) -> Result<Verified<Delivery>, NotAuthentic> {
     // All are tried in every case. Where several hold, the one that proves most about the request counts.
     let proofs = [
-        prove::<standard::Claim>(keys, hook, now),
-        prove::<github::Claim>(keys, hook, now),
-        prove::<bearer::Claim>(keys, hook, now),
+        prove::<standard::Claim>(keys, request, now),
+        prove::<github::Claim>(keys, request, now),
+        prove::<bearer::Claim>(keys, request, now),
     ];
     let mut refused = Reason::Missing;
     for proof in proofs {
         match proof {
-            Ok((key, identity)) => return Ok(Verified::new(key, Delivery::new(identity, hook.body.clone()))),
+            Ok((key, identity)) => return Ok(Verified::new(key, Delivery::new(identity, request.body.clone()))),
             Err(reason) => refused = refused.max(reason),
         }
     }
@@ -92,20 +96,20 @@ pub fn sign(key: &Key, id: &DeliveryId, body: &[u8], now: Timestamp) -> Result<H
 
 fn prove<'k, 'h, C: Claim<'h>>(
     keys: &'k [Key],
-    hook: &SignedHook<'h>,
+    request: &Request<'h>,
     now: Timestamp,
 ) -> Result<(&'k Key, Identity), Reason> {
-    let claim = C::read(hook.headers)?;
+    let claim = C::read(&request.head.headers)?;
     let mut candidates = keys.iter().filter(|key| key.scheme == C::SCHEME).peekable();
     if candidates.peek().is_none() {
         // Its result is thrown away: it is done for the time that it takes.
-        black_box(claim.is_made_with(&Secret::dummy(), hook.body));
+        black_box(claim.is_made_with(&Secret::dummy(), request.body));
         return Err(Reason::NoKey);
     }
     let mut refused = Reason::Unproven;
     for key in candidates {
         // An expired key is tried as well: that a caller still uses the old one is what its owner has to learn.
-        if claim.is_made_with(&key.secret, hook.body) {
+        if claim.is_made_with(&key.secret, request.body) {
             match key.check_in_force(now).and_then(|()| claim.check_time(now)) {
                 Ok(()) => return Ok((key, claim.identity())),
                 Err(reason) => refused = refused.max(reason),
@@ -144,16 +148,23 @@ mod tests {
         headers
     }
 
+    /// The head of a request with these headers.
+    pub(super) fn head(headers: HeaderMap) -> Parts {
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.headers = headers;
+        head
+    }
+
     /// What comes of a request at [`NOW`]. Whatever verifies must have been plausible.
     pub(super) fn judge(keys: &[Key], headers: &HeaderMap, body: &[u8]) -> Result<Identity, Reason> {
         judge_at(keys, headers, body, at(NOW))
     }
 
     pub(super) fn judge_at(keys: &[Key], headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Identity, Reason> {
-        let body = Bytes::copy_from_slice(body);
-        match verify(keys, &SignedHook { headers, body: &body }, now) {
+        let (head, body) = (head(headers.clone()), Bytes::copy_from_slice(body));
+        match verify(keys, &Request { head: &head, body: &body }, now) {
             Ok(verified) => {
-                assert!(plausible(headers), "what is authentic was not plausible");
+                assert!(plausible(&head), "what is authentic was not plausible");
                 assert_eq!(verified.get().body, body);
                 assert_eq!(verified.get().body_digest, crate::model::Digest::of(&body));
                 Ok(verified.into_inner().identity)
@@ -234,8 +245,8 @@ mod tests {
                 (&old, after, Err(NotAuthentic::new(Reason::Expired))),
                 (&new, after, Ok("ci")),
             ] {
-                let (headers, body) = (signed_with(signer, now), Bytes::from_static(BODY));
-                let verdict = verify(&keys, &SignedHook { headers: &headers, body: &body }, now);
+                let (head, body) = (head(signed_with(signer, now)), Bytes::from_static(BODY));
+                let verdict = verify(&keys, &Request { head: &head, body: &body }, now);
                 assert_eq!(verdict.as_ref().map(|verified| verified.key().as_str()), expected.as_ref().copied());
             }
         }
@@ -246,8 +257,8 @@ mod tests {
         let narrow = Scope { may: vec![Permission::Read], tags: vec!["v*".to_owned()] };
         let [wide, other, _] = one_of_each(0);
         let other = Key { scope: narrow.clone(), ..other };
-        let (headers, body) = (sign(&other, &id(), b"", at(NOW)).unwrap(), Bytes::new());
-        let verified = verify(&[wide, other], &SignedHook { headers: &headers, body: &body }, at(NOW)).unwrap();
+        let (head, body) = (head(sign(&other, &id(), b"", at(NOW)).unwrap()), Bytes::new());
+        let verified = verify(&[wide, other], &Request { head: &head, body: &body }, at(NOW)).unwrap();
         assert_eq!(verified.scope(), &narrow);
     }
 
@@ -263,7 +274,7 @@ mod tests {
             (&[("authorization", "Bearer x")], true),
         ] {
             let headers = headers(lines);
-            assert_eq!(plausible(&headers), expected, "{lines:?}");
+            assert_eq!(plausible(&head(headers.clone())), expected, "{lines:?}");
             if !expected {
                 assert!(judge(&one_of_each(0), &headers, BODY).unwrap_err() < Reason::NoKey, "{lines:?}");
             }
@@ -283,16 +294,17 @@ mod tests {
 
     #[test]
     fn what_is_printed_of_a_request_shows_neither_a_token_nor_the_body() {
-        let headers = headers(&[("authorization", "Bearer canary-canary-canary-canary")]);
+        let mut head = head(headers(&[("authorization", "Bearer canary-canary-canary-canary")]));
+        head.uri = "/canary?token=canary".parse().unwrap();
         let body = Bytes::from_static(b"canary");
-        let hook = SignedHook { headers: &headers, body: &body };
+        let request = Request { head: &head, body: &body };
         let keys = [key(Scheme::Bearer, "canary-canary-canary-canary")];
-        let verified = verify(&keys, &hook, at(NOW)).unwrap();
-        let refused = verify(&[], &hook, at(NOW)).unwrap_err();
+        let verified = verify(&keys, &request, at(NOW)).unwrap();
+        let refused = verify(&[], &request, at(NOW)).unwrap_err();
         let signed = sign(&keys[0], &id(), &body, at(NOW)).unwrap();
-        let printed = format!("{hook:?} {verified:?} {refused:?} {} {signed:?} {keys:?}", refused.reason());
+        let printed = format!("{request:?} {verified:?} {refused:?} {} {signed:?} {keys:?}", refused.reason());
         assert!(!printed.contains("canary"), "{printed}");
-        assert!(printed.contains("SignedHook(1 headers, 6 bytes)"), "{printed}");
+        assert!(printed.contains("Request(1 headers, 6 bytes)"), "{printed}");
     }
 
     fn any_key() -> impl Strategy<Value = Key> {

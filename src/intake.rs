@@ -1,4 +1,4 @@
-//! One delivery, whatever brought it: proven, admitted, taken and logged. Nothing here knows HTTP but for its headers.
+//! One delivery, whatever brought it: proven, admitted, taken and logged. Nothing here knows HTTP but for the head of a request.
 
 mod rates;
 mod refused;
@@ -6,7 +6,7 @@ mod refused;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{self, Caller, Delivery, Identity, Key, NotAuthentic, SignedHook, Verified};
+use crate::auth::{self, Caller, Delivery, Identity, Key, NotAuthentic, Request, Verified};
 use crate::deploy::catalog::Project;
 use crate::deploy::event::Rollback;
 use crate::deploy::incident::ProjectEvent;
@@ -83,7 +83,7 @@ impl Intake {
         Self { runner, store, clock, rates: Rates::new(per_minute) }
     }
 
-    /// Proves that `hook` was sent to the project `name` with one of its keys. What is not even a name of a project is
+    /// Proves that `request` was sent to the project `name` with one of its keys. What is not even a name of a project is
     /// treated like a name that no project has, and takes the same time.
     ///
     /// # Errors
@@ -91,11 +91,11 @@ impl Intake {
     pub fn prove(
         &self,
         name: Option<&ProjectName>,
-        hook: &SignedHook<'_>,
+        request: &Request<'_>,
     ) -> Result<(Arc<Project>, Verified<Delivery>), NotAuthentic> {
         let project = name.and_then(|name| self.runner.project(name));
         let keys: &[Key] = project.as_ref().map_or(&[], |project| &project.keys);
-        let proven = auth::verify(keys, hook, self.clock.now())?;
+        let proven = auth::verify(keys, request, self.clock.now())?;
         // Without a project there is no key, and without a key no proof.
         project.map(|project| (project, proven)).ok_or_else(NotAuthentic::no_key)
     }

@@ -7,7 +7,7 @@ use crate::model::KeyId;
 
 use super::reason::Reason;
 use super::{
-    Delivery, Fingerprint, Key, KeyError, NotAuthentic, Permission, Scheme, Scope, SignedHook, Verified, bearer, key,
+    Delivery, Fingerprint, Key, KeyError, NotAuthentic, Permission, Request, Scheme, Scope, Verified, bearer, key,
 };
 
 /// A secret that callers write into the address.
@@ -48,11 +48,11 @@ impl Token {
     ///
     /// # Errors
     /// [`NotAuthentic`] unless there is one and it is this.
-    pub fn verify(&self, claimed: &[&str], hook: &SignedHook<'_>) -> Result<Verified<Delivery>, NotAuthentic> {
+    pub fn verify(&self, claimed: &[&str], request: &Request<'_>) -> Result<Verified<Delivery>, NotAuthentic> {
         match claimed {
             [] => Err(NotAuthentic::new(Reason::Missing)),
             [claimed] if self.0.secret.is(claimed) => {
-                Ok(Verified::new(&self.0, Delivery::new(bearer::identity(hook.headers), hook.body.clone())))
+                Ok(Verified::new(&self.0, Delivery::new(bearer::identity(&request.head.headers), request.body.clone())))
             }
             [_] => Err(NotAuthentic::new(Reason::Unproven)),
             _ => Err(NotAuthentic::new(Reason::Repeated)),
@@ -64,7 +64,7 @@ impl Token {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::tests::headers;
+    use super::super::tests::{head, headers};
     use super::super::{Identity, Scope};
     use super::*;
 
@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn the_one_token_proves_who_calls_and_nothing_else_does() {
         let ours = token("abc123\n").unwrap();
-        let (headers, body) = (headers(&[("idempotency-key", "run-1")]), Bytes::from_static(b"myhook1"));
-        let verify = |claimed: &[&str]| ours.verify(claimed, &SignedHook { headers: &headers, body: &body });
+        let (head, body) = (head(headers(&[("idempotency-key", "run-1")])), Bytes::from_static(b"myhook1"));
+        let verify = |claimed: &[&str]| ours.verify(claimed, &Request { head: &head, body: &body });
         let verified = verify(&["abc123"]).unwrap();
         assert_eq!(verified.get().identity, Identity::Id("run-1".parse().unwrap()));
         assert_eq!((verified.key().as_str(), &verified.scope().may[..]), ("docker-puller", &[Permission::Deploy][..]));

@@ -3,21 +3,11 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::HeaderMap;
 
 use crate::model::{DeliveryId, Digest, KeyId};
 
 use super::reason::Reason;
 use super::{Key, Scope};
-
-/// A request as it was received. It proves nothing: the body is bytes, not yet JSON.
-#[derive(Clone, Copy)]
-pub struct SignedHook<'a> {
-    /// All headers.
-    pub headers: &'a HeaderMap,
-    /// The body, byte for byte: text that was parsed and written again has another signature.
-    pub body: &'a Bytes,
-}
 
 /// The proof that a key of this project made `T`. Only [`verify`](super::verify) gives one away.
 #[derive(Debug, Clone)]
@@ -112,13 +102,7 @@ impl NotAuthentic {
     }
 }
 
-// The headers may hold a bearer's token, and the body is as long as its sender likes.
-impl fmt::Debug for SignedHook<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SignedHook({} headers, {} bytes)", self.headers.len(), self.body.len())
-    }
-}
-
+// The body is as long as its sender likes.
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Delivery({:?}, {} bytes, {})", self.identity, self.body.len(), self.body_digest)

@@ -282,7 +282,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::auth::{self, Key, Scheme, Scope, SignedHook};
+    use crate::auth::{self, Key, Request, Scheme, Scope};
     use crate::deploy::spec;
     use crate::model::{DeploymentId, Timestamp};
 
@@ -293,9 +293,10 @@ mod tests {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let key = Key::new("ci".parse().unwrap(), scheme, &Key::generate(scheme).unwrap(), None, scope).unwrap();
         let body = bytes::Bytes::from_static(b"{}");
-        let headers = auth::sign(&key, &"delivery-1".parse().unwrap(), &body, now).unwrap();
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.headers = auth::sign(&key, &"delivery-1".parse().unwrap(), &body, now).unwrap();
         let keys = vec![key];
-        let verified = auth::verify(&keys, &SignedHook { headers: &headers, body: &body }, now).unwrap();
+        let verified = auth::verify(&keys, &Request { head: &head, body: &body }, now).unwrap();
         let project = Project { spec: Arc::new(spec::tests::shop()), keys, services: vec![] };
         admit(&project, &Caller::Key(verified), Asked::Deploy(ask))
     }

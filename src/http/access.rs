@@ -77,7 +77,7 @@ impl Access {
 
     /// The deployment `id`, and its project as far as that is configured.
     pub(super) async fn deployment(&self, head: &Parts, id: &str) -> Result<(Deployment, Option<Arc<Project>>), Error> {
-        if self.key_needed && !auth::plausible(&head.headers) {
+        if self.key_needed && !auth::plausible(head) {
             return Err(self.app.not_authentic(head, None, "the headers belong to no scheme"));
         }
         let id: Option<DeploymentId> = id.parse().ok();

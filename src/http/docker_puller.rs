@@ -18,7 +18,7 @@ use super::App;
 use super::error::Error;
 use super::peer::Peer;
 use super::wish::{Form, Wish, read_wait};
-use crate::auth::{Caller, SignedHook};
+use crate::auth::{self, Caller};
 use crate::deploy::catalog::Project;
 use crate::deploy::request::{Asked, Refusal};
 use crate::intake::{Purpose, Received};
@@ -81,12 +81,12 @@ impl App {
         }
         // What is asked for stands in the address: so it takes the body's place where two deliveries are compared.
         let body = Bytes::from(address.hooks.join("\n"));
-        let delivery = puller.token.verify(&tokens, &SignedHook { headers: &head.headers, body: &body }).map_err(
-            |_| match self.not_authentic(head, None, "the address does not have the token of docker-puller") {
+        let delivery = puller.token.verify(&tokens, &auth::Request { head, body: &body }).map_err(|_| {
+            match self.not_authentic(head, None, "the address does not have the token of docker-puller") {
                 Error::NotAuthentic => Refused::Token,
                 too_many => Refused::Other(too_many),
-            },
-        )?;
+            }
+        })?;
         if let Some(peer) = head.extensions.get::<Peer>() {
             peer.place.prove(delivery.key().as_str());
         }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::error::Error;
 use super::peer::{Origin, Peer};
 use super::{App, body};
-use crate::auth::{self, Delivery, SignedHook, Verified};
+use crate::auth::{self, Delivery, Verified};
 use crate::deploy::catalog::Project;
 use crate::model::ProjectName;
 
@@ -32,7 +32,7 @@ impl FromRequest<App> for Signed {
         let (mut head, content) = request.into_parts();
         body::must_be_plain(&head.headers)?;
         // Before the body: who has nothing to show is not told to go on and send it.
-        if !auth::plausible(&head.headers) {
+        if !auth::plausible(&head) {
             return Err(app.not_authentic(&head, None, "the headers belong to no scheme"));
         }
         let address = head.extensions.get::<Peer>().and_then(|peer| peer.origin.address());
@@ -52,8 +52,7 @@ impl App {
         body: &Bytes,
     ) -> Result<(Arc<Project>, Verified<Delivery>), Error> {
         let name: Option<ProjectName> = name.parse().ok();
-        let hook = SignedHook { headers: &head.headers, body };
-        let proven = self.0.intake.prove(name.as_ref(), &hook);
+        let proven = self.0.intake.prove(name.as_ref(), &auth::Request { head, body });
         let (project, delivery) =
             proven.map_err(|refused| self.not_authentic(head, name.as_ref(), refused.reason()))?;
         if let Some(peer) = head.extensions.get::<Peer>() {
