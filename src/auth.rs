@@ -1,25 +1,31 @@
-//! Who may call: untrusted headers and bytes in, a [`Verified`] delivery out; the same schemes sign, for the client.
+//! Who may call: an untrusted request in, a [`Verified`] delivery out; the same schemes sign, for the client.
 //!
-//! Every scheme works in the same three steps: what a request claims is read from its headers, the claim is
-//! proven with each key of that scheme, and only a proven claim is looked at for its age. A key has one scheme,
-//! given in the configuration. Headers never choose it, or a caller could pick the weakest.
+//! Every scheme works in the same three steps: what a request claims is read from its head, the claim is proven with
+//! each key of that scheme, and only a proven claim is looked at for its age. A key has one scheme, given in the
+//! configuration. Headers never choose it, or a caller could pick the weakest. Schemes come in families, which meet in
+//! `proof.rs`: of one that signs with a code, all that is its own is a row in `mac/row.rs`.
 //!
 //! One answer for every refusal is not enough: how long it takes must not say either whether a project exists or
 //! which schemes its keys have. So a request does the same work for no key as for one, and [`plausible`] does not
 //! ask for the keys at all. Each further key of one scheme costs one more code over the body: that a project has
 //! several can still be measured with long bodies.
 
-mod bearer;
+mod address_token;
 mod caller;
-mod claim;
-mod github;
+mod cannot_sign;
+mod fingerprint;
+mod header;
 mod hex;
+mod identity;
 mod key;
+mod key_text;
 mod mac;
+mod proof;
 mod reason;
 mod request;
+mod scheme;
+mod scope;
 mod secret;
-mod standard;
 mod token;
 mod verified;
 
@@ -30,35 +36,27 @@ use http::request::Parts;
 
 use crate::model::{DeliveryId, Timestamp};
 
-use claim::Claim;
+use proof::Proof;
 use reason::Reason;
 
+pub use address_token::AddressToken;
 pub use caller::Caller;
-pub use key::{Fingerprint, Key, KeyError, Permission, Scheme, SchemeError, Scope};
+pub use cannot_sign::CannotSign;
+pub use fingerprint::Fingerprint;
+pub use identity::Identity;
+pub use key::Key;
+pub use key_text::KeyError;
 pub use request::Request;
+pub use scheme::{Scheme, SchemeError};
+pub use scope::{Permission, Scope};
 pub use secret::Secret;
-pub use token::Token;
-pub use verified::{Delivery, Identity, NotAuthentic, Verified};
-
-/// Why a delivery cannot be signed.
-#[derive(Debug, thiserror::Error)]
-pub enum CannotSign {
-    /// The id would make the signed text ambiguous.
-    #[error("a delivery id that is signed has no `.` in it")]
-    Id,
-    /// The key or the id cannot stand in a header.
-    #[error("the key or the delivery id cannot stand in a header")]
-    Header(#[from] http::header::InvalidHeaderValue),
-}
+pub use verified::{Delivery, NotAuthentic, Verified};
 
 /// Whether the head alone has the form of a request that some key could prove: asked before the body is read, so that
 /// a caller with nothing to show is not told to go on and send it.
 #[must_use]
 pub fn plausible(head: &Parts) -> bool {
-    let headers = &head.headers;
-    standard::Claim::read(headers).is_ok()
-        || github::Claim::read(headers).is_ok()
-        || bearer::Claim::read(headers).is_ok()
+    Scheme::all().any(|scheme| scheme.is_claimed(head).is_ok())
 }
 
 /// Proves a request with the keys of its project; an unknown project has none.
@@ -66,57 +64,46 @@ pub fn plausible(head: &Parts) -> bool {
 /// # Errors
 /// [`NotAuthentic`] when no key proves it, or only one that has expired, or when it was not signed just now.
 pub fn verify(keys: &[Key], request: &Request<'_>, now: Timestamp) -> Result<Verified<Delivery>, NotAuthentic> {
-    // All are tried in every case. Where several hold, the one that proves most about the request counts.
-    let proofs = [
-        prove::<standard::Claim>(keys, request, now),
-        prove::<github::Claim>(keys, request, now),
-        prove::<bearer::Claim>(keys, request, now),
-    ];
-    let mut refused = Reason::Missing;
-    for proof in proofs {
-        match proof {
-            Ok((key, identity)) => return Ok(Verified::new(key, Delivery::new(identity, request.body.clone()))),
+    let (mut proven, mut refused) = (None, Reason::Missing);
+    // All are tried in every case.
+    for scheme in Scheme::all() {
+        match prove(scheme, keys, request, now) {
+            Ok(proof) => proven = proven.or(Some(proof)),
             Err(reason) => refused = refused.max(reason),
         }
     }
-    Err(NotAuthentic::new(refused))
+    let (key, identity) = proven.ok_or_else(|| NotAuthentic::new(refused))?;
+    Ok(Verified::new(key, Delivery::new(identity, request.body.clone())))
 }
 
 /// The headers that make `body` authentic: for the command, and for whoever tests what comes after [`verify`].
 ///
 /// # Errors
-/// [`CannotSign`] when the id has a `.` and the scheme signs the id.
+/// [`CannotSign`] when the scheme signs the id, and the id has the text that separates it from what follows, or when
+/// the key or the id cannot stand in a header.
 pub fn sign(key: &Key, id: &DeliveryId, body: &[u8], now: Timestamp) -> Result<HeaderMap, CannotSign> {
-    match key.scheme {
-        Scheme::Standard => standard::sign(&key.secret, id, body, now),
-        Scheme::Github => github::sign(&key.secret, body),
-        Scheme::Bearer => bearer::sign(&key.secret, id),
-    }
+    key.proof.sign(id, body, now)
 }
 
-fn prove<'k, 'h, C: Claim<'h>>(
+/// Proves a request with those keys that have this scheme.
+fn prove<'k>(
+    scheme: Scheme,
     keys: &'k [Key],
-    request: &Request<'h>,
+    request: &Request<'_>,
     now: Timestamp,
 ) -> Result<(&'k Key, Identity), Reason> {
-    let claim = C::read(&request.head.headers)?;
-    let mut candidates = keys.iter().filter(|key| key.scheme == C::SCHEME).peekable();
-    if candidates.peek().is_none() {
-        // Its result is thrown away: it is done for the time that it takes.
-        black_box(claim.is_made_with(&Secret::dummy(), request.body));
-        return Err(Reason::NoKey);
-    }
-    let mut refused = Reason::Unproven;
-    for key in candidates {
-        // An expired key is tried as well: that a caller still uses the old one is what its owner has to learn.
-        if claim.is_made_with(&key.secret, request.body) {
-            match key.check_in_force(now).and_then(|()| claim.check_time(now)) {
-                Ok(()) => return Ok((key, claim.identity())),
-                Err(reason) => refused = refused.max(reason),
-            }
+    let mut refused = None;
+    for key in keys.iter().filter(|key| key.scheme() == scheme) {
+        match key.check(request, now) {
+            Ok(identity) => return Ok((key, identity)),
+            Err(reason) => refused = refused.max(Some(reason)),
         }
     }
-    Err(refused)
+    Err(refused.unwrap_or_else(|| {
+        // Done for the time that it takes: whatever it proves, there is no key.
+        let thrown_away = black_box(Proof::dummy(scheme).check(request, now));
+        thrown_away.map_or_else(|reason| reason.min(Reason::NoKey), |_| Reason::NoKey)
+    }))
 }
 
 #[cfg(test)]
@@ -189,7 +176,7 @@ mod tests {
     fn one_of_each(seed: u8) -> [Key; 3] {
         let secret = |n: u8| hex::encode(&[seed + n; 32]);
         let standard = format!("whsec_{}", "A".repeat(40) + &char::from(b'A' + seed).to_string().repeat(4));
-        [key(Scheme::Standard, &standard), key(Scheme::Github, &secret(1)), key(Scheme::Bearer, &secret(2))]
+        [key(Scheme::STANDARD, &standard), key(Scheme::GITHUB, &secret(1)), key(Scheme::BEARER, &secret(2))]
     }
 
     fn id() -> DeliveryId {
@@ -213,10 +200,10 @@ mod tests {
     #[test]
     fn one_text_as_the_secret_of_two_schemes_still_proves_only_its_own() {
         let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let keys = Scheme::ALL.map(|scheme| key(scheme, text));
+        let keys: Vec<Key> = Scheme::all().map(|scheme| key(scheme, text)).collect();
         for signer in &keys {
             let headers = sign(signer, &id(), BODY, at(NOW)).unwrap();
-            for judged in keys.iter().filter(|judged| judged.scheme != signer.scheme) {
+            for judged in keys.iter().filter(|judged| judged.scheme() != signer.scheme()) {
                 assert_eq!(judge(std::slice::from_ref(judged), &headers, BODY), Err(Reason::NoKey));
             }
         }
@@ -224,8 +211,8 @@ mod tests {
 
     #[test]
     fn an_unknown_project_has_no_key_and_not_even_the_one_that_does_its_work_proves_anything() {
-        for scheme in Scheme::ALL {
-            let nobody = Key { secret: Secret::dummy(), ..key(scheme, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") };
+        for scheme in Scheme::all() {
+            let nobody = Key { proof: Proof::dummy(scheme), ..key(scheme, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") };
             let headers = sign(&nobody, &id(), BODY, at(NOW)).unwrap();
             assert!(judge(std::slice::from_ref(&nobody), &headers, BODY).is_ok());
             assert_eq!(judge(&[], &headers, BODY), Err(Reason::NoKey));
@@ -298,7 +285,7 @@ mod tests {
         head.uri = "/canary?token=canary".parse().unwrap();
         let body = Bytes::from_static(b"canary");
         let request = Request { head: &head, body: &body };
-        let keys = [key(Scheme::Bearer, "canary-canary-canary-canary")];
+        let keys = [key(Scheme::BEARER, "canary-canary-canary-canary")];
         let verified = verify(&keys, &request, at(NOW)).unwrap();
         let refused = verify(&[], &request, at(NOW)).unwrap_err();
         let signed = sign(&keys[0], &id(), &body, at(NOW)).unwrap();
@@ -323,10 +310,7 @@ mod tests {
             let signed = Timestamp::from_millis(millis);
             let id: DeliveryId = id.parse().unwrap();
             let headers = sign(&key, &id, &body, signed).unwrap();
-            let expected = match key.scheme {
-                Scheme::Standard | Scheme::Bearer => Identity::Id(id),
-                Scheme::Github => Identity::Body,
-            };
+            let expected = if key.scheme() == Scheme::GITHUB { Identity::Body } else { Identity::Id(id) };
             prop_assert_eq!(judge_at(&[key], &headers, &body, at(signed.as_seconds() + drift)), Ok(expected));
         }
 
@@ -343,7 +327,7 @@ mod tests {
             // A bearer proves neither its body nor its Idempotency-Key.
             let mut parts: Vec<Option<HeaderName>> = changed_headers.keys().cloned().map(Some).collect();
             parts.retain(|part| part.as_ref().is_none_or(|name| name != "idempotency-key"));
-            if key.scheme != Scheme::Bearer { parts.push(None); }
+            if key.scheme() != Scheme::BEARER { parts.push(None); }
             match part.get(&parts) {
                 None => changed_body[position.index(body.len())] ^= change,
                 Some(name) => {
@@ -352,10 +336,11 @@ mod tests {
                     let before = value[position];
                     value[position] ^= change;
                     // Here upper case and lower case say the same.
-                    let caseless = match key.scheme {
-                        Scheme::Standard => false,
-                        Scheme::Github => position >= "sha256=".len(),
-                        Scheme::Bearer => position < "Bearer".len(),
+                    let caseless = match key.scheme().as_str() {
+                        "standard" => false,
+                        "github" => position >= "sha256=".len(),
+                        "bearer" => position < "Bearer".len(),
+                        other => panic!("what is caseless in {other}?"),
                     };
                     prop_assume!(!(caseless && before.eq_ignore_ascii_case(&value[position])));
                     // What cannot stand in a header at all, HTTP has refused before.

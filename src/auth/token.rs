@@ -1,106 +1,207 @@
-//! A token in the address, as docker-puller's callers send it: a secret that every proxy on the way may write down.
+//! The family `Token`: the secret itself, sent along by callers that cannot sign.
 //!
-//! It proves as little as `bearer` does: who calls, and nothing about the request. So it is not a scheme that a key can
-//! have, and what it may ask for is fixed elsewhere, word by word.
+//! It says who calls and nothing about the body, which is why it must travel over TLS. There is no replay to
+//! defend, since whoever sees one request can make any other. A caller that wants its repetition recognised names
+//! the delivery in `Idempotency-Key`; the value is taken as it stands, quotes included.
 
-use crate::model::KeyId;
+use std::borrow::Cow;
 
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::Secret;
+use super::cannot_sign::CannotSign;
+use super::header::only;
+use super::identity::Identity;
 use super::reason::Reason;
-use super::{
-    Delivery, Fingerprint, Key, KeyError, NotAuthentic, Permission, Request, Scheme, Scope, Verified, bearer, key,
-};
+use super::request::Request;
+use crate::model::DeliveryId;
 
-/// A secret that callers write into the address.
-#[derive(Debug, Clone)]
-pub struct Token(Key);
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-impl Token {
-    /// As many as a key needs.
-    pub const LEAST_BYTES: usize = key::LEAST_BYTES;
+/// Where the token stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `Authorization: Bearer TOKEN` (RFC 6750).
+    Authorization,
+    /// `/?token=TOKEN` or `/TOKEN/PROJECT/NAME`, where every proxy on the way may write it down.
+    Address,
+}
 
-    /// A token from the content of its file, however short: whether a short one is good enough is for the caller to say.
-    ///
-    /// # Errors
-    /// [`KeyError`] says why the content cannot be a token.
-    pub fn new(id: KeyId, secret_text: &str) -> Result<Self, KeyError> {
-        let (secret, most) = key::read(Scheme::Bearer, secret_text)?;
-        let bytes = secret.as_bytes().len();
-        if bytes > most {
-            return Err(KeyError::TooLong { bytes, most });
+impl Place {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Authorization => "bearer",
+            Self::Address => "address",
         }
-        let scope = Scope { may: vec![Permission::Deploy], tags: Vec::new() };
-        Ok(Self(Key { id, scheme: Scheme::Bearer, expires: None, scope, secret }))
     }
+}
 
-    /// How many bytes it has, when these are so few that it could be found by trying: fewer than [`Token::LEAST_BYTES`].
-    #[must_use]
-    pub fn too_short(&self) -> Option<usize> {
-        Some(self.0.secret.as_bytes().len()).filter(|bytes| *bytes < Self::LEAST_BYTES)
+/// The token that a request has in this place.
+pub(super) fn read(place: Place, head: &Parts) -> Result<Cow<'_, str>, Reason> {
+    match place {
+        Place::Authorization => read_bearer(&head.headers).map(Cow::Borrowed),
+        Place::Address => read_address(&head.uri),
     }
+}
 
-    /// As of a [`Key`].
-    #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.0.fingerprint()
+/// Whether who made the request knows the secret.
+pub(super) fn check(place: Place, secret: &Secret, request: &Request<'_>) -> Result<Identity, Reason> {
+    if !secret.is(&read(place, request.head)?) {
+        return Err(Reason::Unproven);
     }
+    Ok(match only(&request.head.headers, IDEMPOTENCY_KEY) {
+        Ok(id) => id.parse().map_or(Identity::Unusable, Identity::Id),
+        Err(Reason::Missing) => Identity::None,
+        Err(_) => Identity::Unusable,
+    })
+}
 
-    /// Proves a request by all the tokens that its address has. Of two, a proxy may have checked the other one.
-    ///
-    /// # Errors
-    /// [`NotAuthentic`] unless there is one and it is this.
-    pub fn verify(&self, claimed: &[&str], request: &Request<'_>) -> Result<Verified<Delivery>, NotAuthentic> {
-        match claimed {
-            [] => Err(NotAuthentic::new(Reason::Missing)),
-            [claimed] if self.0.secret.is(claimed) => {
-                Ok(Verified::new(&self.0, Delivery::new(bearer::identity(&request.head.headers), request.body.clone())))
-            }
-            [_] => Err(NotAuthentic::new(Reason::Unproven)),
-            _ => Err(NotAuthentic::new(Reason::Repeated)),
+/// The headers of a request with this token. What stands in the address is for who writes that.
+pub(super) fn sign(place: Place, secret: &Secret, id: &DeliveryId) -> Result<HeaderMap, CannotSign> {
+    let id = (HeaderName::from_static(IDEMPOTENCY_KEY), HeaderValue::from_str(id.as_str())?);
+    let mut headers = HeaderMap::from_iter([id]);
+    if place == Place::Authorization {
+        let mut credentials = HeaderValue::from_bytes(&[b"Bearer ", secret.as_bytes()].concat())?;
+        credentials.set_sensitive(true);
+        headers.insert(AUTHORIZATION, credentials);
+    }
+    Ok(headers)
+}
+
+fn read_bearer(headers: &HeaderMap) -> Result<&str, Reason> {
+    let credentials = only(headers, AUTHORIZATION.as_str())?;
+    let (scheme, token) = credentials.split_once(' ').ok_or(Reason::Malformed)?;
+    // HTTP compares the scheme's name without regard to case and allows several spaces after it.
+    let token = token.trim_start_matches(' ');
+    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() { Ok(token) } else { Err(Reason::Malformed) }
+}
+
+fn read_address(uri: &Uri) -> Result<Cow<'_, str>, Reason> {
+    let segments: Vec<&str> = uri.path().split('/').collect();
+    match *segments {
+        ["", ""] => {
+            let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+            let mut tokens = query.filter(|(name, _)| name == "token").map(|(_, token)| token);
+            let token = tokens.next().ok_or(Reason::Missing)?;
+            // Of two, a proxy may have checked the other one.
+            if tokens.next().is_some() { Err(Reason::Repeated) } else { Ok(token) }
         }
+        ["", token, _, _] => Ok(token.into()),
+        _ => Err(Reason::Missing),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use super::super::tests::{head, headers};
-    use super::super::{Identity, Scope};
+    use super::super::Scheme;
+    use super::super::tests::{NOW, at, head, headers, judge, key};
     use super::*;
 
-    fn token(text: &str) -> Result<Token, KeyError> {
-        Token::new("docker-puller".parse().unwrap(), text)
+    const TOKEN: &str = "5e0f-correct-horse-battery-staple";
+
+    fn verdict(lines: &[(&'static str, &str)]) -> Result<Identity, Reason> {
+        judge(&[key(Scheme::BEARER, TOKEN)], &headers(lines), b"{}")
     }
 
     #[test]
-    fn the_one_token_proves_who_calls_and_nothing_else_does() {
-        let ours = token("abc123\n").unwrap();
-        let (head, body) = (head(headers(&[("idempotency-key", "run-1")])), Bytes::from_static(b"myhook1"));
-        let verify = |claimed: &[&str]| ours.verify(claimed, &Request { head: &head, body: &body });
-        let verified = verify(&["abc123"]).unwrap();
-        assert_eq!(verified.get().identity, Identity::Id("run-1".parse().unwrap()));
-        assert_eq!((verified.key().as_str(), &verified.scope().may[..]), ("docker-puller", &[Permission::Deploy][..]));
-        assert_ne!(verified.scope(), &Scope::default(), "it reads nothing");
-        for claimed in [&[][..], &[""], &["abc12"], &["abc1234"], &["ABC123"], &["abc123", "abc123"], &["abc123", "x"]]
-        {
-            assert!(verify(claimed).is_err(), "{claimed:?}");
+    fn the_token_is_the_proof_and_the_word_before_it_has_no_case() {
+        for good in ["Bearer ", "bearer ", "BEARER ", "Bearer   "] {
+            assert_eq!(verdict(&[("authorization", &format!("{good}{TOKEN}"))]), Ok(Identity::None), "{good}");
         }
-        assert!(!format!("{ours:?} {verified:?}").contains("abc123"));
-    }
-
-    #[test]
-    fn a_short_token_is_one_and_is_known_to_be_short() {
-        assert_eq!(token("abc123").unwrap().too_short(), Some(6));
-        assert_eq!(token(&"x".repeat(24)).unwrap().too_short(), None);
-        for bad in ["", "\n", " ", "a b", "a\nb", "ä", &"x".repeat(1025)] {
-            assert!(token(bad).is_err(), "{bad:?}");
+        for (value, why) in [
+            (String::new(), Reason::Malformed),
+            ("Bearer".to_owned(), Reason::Malformed),
+            ("Bearer ".to_owned(), Reason::Malformed),
+            (TOKEN.to_owned(), Reason::Malformed),
+            (format!("Bearer\t{TOKEN}"), Reason::Malformed),
+            (format!("Bearer{TOKEN}"), Reason::Malformed),
+            (format!(" Bearer {TOKEN}"), Reason::Malformed),
+            (format!("Basic {TOKEN}"), Reason::Malformed),
+            (format!("Token {TOKEN}"), Reason::Malformed),
+            (format!("Bearer {TOKEN}ü"), Reason::Malformed),
+            (format!("Bearer {TOKEN} "), Reason::Unproven),
+            (format!("Bearer {TOKEN},"), Reason::Unproven),
+            (format!("Bearer {TOKEN}, Bearer {TOKEN}"), Reason::Unproven),
+            (format!("Bearer Bearer {TOKEN}"), Reason::Unproven),
+            (format!("Bearer \"{TOKEN}\""), Reason::Unproven),
+            (format!("Bearer {TOKEN}{TOKEN}"), Reason::Unproven),
+            (format!("Bearer {}", &TOKEN[1..]), Reason::Unproven),
+            (format!("Bearer {}", &TOKEN[..TOKEN.len() - 1]), Reason::Unproven),
+            (format!("Bearer {}", TOKEN.to_uppercase()), Reason::Unproven),
+        ] {
+            assert_eq!(verdict(&[("authorization", &value)]), Err(why), "{value:?}");
         }
     }
 
     #[test]
-    fn a_token_that_is_a_key_as_well_is_the_same_secret() {
-        let text = Key::generate(Scheme::Standard).unwrap();
-        let key = Key::new("ci".parse().unwrap(), Scheme::Standard, &text, None, Scope::default()).unwrap();
-        assert!(token(&text).unwrap().fingerprint() == key.fingerprint());
+    fn the_token_stands_once_and_in_its_own_header() {
+        let (good, bad) = (format!("Bearer {TOKEN}"), "Bearer something-else-something-else");
+        for (lines, why) in [
+            (&[][..], Reason::Missing),
+            (&[("authorization", &*good), ("authorization", bad)], Reason::Repeated),
+            (&[("authorization", bad), ("authorization", &good)], Reason::Repeated),
+            (&[("authorization", &good), ("authorization", &good)], Reason::Repeated),
+            (&[("proxy-authorization", &good)], Reason::Missing),
+            (&[("x-gitlab-token", TOKEN)], Reason::Missing),
+        ] {
+            assert_eq!(verdict(lines), Err(why), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_that_cannot_be_one_is_said_and_not_passed_over() {
+        let long = "i".repeat(257);
+        let credentials = format!("Bearer {TOKEN}");
+        let with = |more: &[(&'static str, &str)]| verdict(&[&[("authorization", &*credentials)], more].concat());
+        for good in ["run-1841.2", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""] {
+            assert_eq!(with(&[(IDEMPOTENCY_KEY, good)]), Ok(Identity::Id(good.parse().unwrap())), "{good}");
+        }
+        for bad in ["", "a b", "ä", "a\tb", &long] {
+            assert_eq!(with(&[(IDEMPOTENCY_KEY, bad)]), Ok(Identity::Unusable), "{bad}");
+        }
+        assert_eq!(with(&[(IDEMPOTENCY_KEY, "a"), (IDEMPOTENCY_KEY, "a")]), Ok(Identity::Unusable));
+        assert_eq!(with(&[]), Ok(Identity::None));
+    }
+
+    #[test]
+    fn a_header_that_holds_the_token_is_marked_as_not_to_be_shown() {
+        let key = key(Scheme::BEARER, TOKEN);
+        let signed = super::super::sign(&key, &"a".parse().unwrap(), b"", at(NOW)).unwrap();
+        assert!(signed[AUTHORIZATION].is_sensitive());
+        assert!(judge(&[key], &signed, b"").is_ok());
+    }
+
+    #[test]
+    fn a_token_in_the_address_stands_once_and_where_its_callers_write_it() {
+        let read = |address: &str| {
+            let mut head = head(HeaderMap::new());
+            head.uri = address.parse().unwrap();
+            read(Place::Address, &head).map(Cow::into_owned)
+        };
+        for (address, token) in [
+            ("/?token=a%20b%2Bc+d&hook=x", Ok("a b+c d")),
+            ("/?hook=x&token=", Ok("")),
+            ("/a%20b/shop/x", Ok("a%20b")),
+            ("/abc/shop/x?token=other", Ok("abc")),
+            ("/", Err(Reason::Missing)),
+            ("/?hook=token", Err(Reason::Missing)),
+            ("/?Token=abc", Err(Reason::Missing)),
+            ("/?token=abc&token=abc", Err(Reason::Repeated)),
+            ("/?token=abc&hook=x&%74oken=", Err(Reason::Repeated)),
+            ("/abc", Err(Reason::Missing)),
+            ("/abc/shop", Err(Reason::Missing)),
+            ("/abc/shop/x/", Err(Reason::Missing)),
+            ("/v1?token=abc", Err(Reason::Missing)),
+        ] {
+            assert_eq!(read(address), token.map(str::to_owned), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_token_for_the_address_is_in_no_header() {
+        let headers = sign(Place::Address, &Secret::new(TOKEN.into()), &"a".parse().unwrap()).unwrap();
+        assert_eq!(headers, HeaderMap::from_iter([("idempotency-key".parse().unwrap(), "a".parse().unwrap())]));
     }
 }

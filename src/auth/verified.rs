@@ -4,10 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::model::{DeliveryId, Digest, KeyId};
+use crate::model::{Digest, KeyId};
 
+use super::identity::Identity;
+use super::key::Key;
 use super::reason::Reason;
-use super::{Key, Scope};
+use super::scope::Scope;
 
 /// The proof that a key of this project made `T`. Only [`verify`](super::verify) gives one away.
 #[derive(Debug, Clone)]
@@ -56,20 +58,6 @@ pub struct Delivery {
     pub body: Bytes,
     /// Of the body.
     pub body_digest: Digest,
-}
-
-/// What makes two deliveries the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    /// An id that the caller gave: signed, or as the `Idempotency-Key` of a bearer.
-    Id(DeliveryId),
-    /// The body: the scheme signs no id, so that an id beside the body could be anybody's.
-    Body,
-    /// Nothing: each delivery is a new one. A bearer that sends no `Idempotency-Key` asks for this.
-    None,
-    /// The caller is who it says, but its `Idempotency-Key` stands there twice or cannot be a delivery id. To go on
-    /// without one would deploy twice what the caller wanted once.
-    Unusable,
 }
 
 impl Delivery {

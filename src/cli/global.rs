@@ -42,7 +42,7 @@ impl Global {
                 .fix("name the file that holds one: --key-file FILE, or WINDLASS_KEY_FILE"));
         };
         let key = self.read_key(file, output)?;
-        if key.scheme == Scheme::Bearer && address.is_open_to_listeners() {
+        if key.scheme() == Scheme::BEARER && address.is_open_to_listeners() {
             output.remark(format_args!(
                 "warning: the key can be read on the way to {address}; fix: an https:// URL, or a key that signs"
             ));

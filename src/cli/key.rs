@@ -36,7 +36,7 @@ Example:
 
 pub(super) fn run(command: Command, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     match command {
-        Command::New { out } => new(global.scheme.unwrap_or(Scheme::Standard), out.as_deref(), output),
+        Command::New { out } => new(global.scheme.unwrap_or(Scheme::STANDARD), out.as_deref(), output),
         Command::Hex { file } => hex(&file, global, output),
     }
 }
@@ -69,7 +69,7 @@ fn hex(file: &Path, global: &Global, output: &mut Output) -> Result<Exit, Failur
         .fix("send it as it is: Authorization: Bearer KEY"));
     };
     if output.is_json() {
-        output.document(&json!({ "scheme": key.scheme.as_str(), "hex": *hex }));
+        output.document(&json!({ "scheme": key.scheme().as_str(), "hex": *hex }));
     } else {
         output.line(&*hex);
     }

@@ -32,7 +32,7 @@ pub(crate) fn read(path: &Path, scheme: Option<Scheme>) -> Result<Key, Failure> 
     file.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
     let scheme = match scheme {
         Some(scheme) => scheme,
-        None if text.starts_with(STANDARD) => Scheme::Standard,
+        None if text.starts_with(STANDARD) => Scheme::STANDARD,
         None => {
             return Err(Failure::new(
                 Kind::Usage,
@@ -66,17 +66,17 @@ mod tests {
         let path = directory.path().join("key");
         let read = |text: &str, scheme| {
             put(&path, text);
-            read(&path, scheme).map(|key| key.scheme).map_err(|failure| failure.kind())
+            read(&path, scheme).map(|key| key.scheme()).map_err(|failure| failure.kind())
         };
-        let standard = Key::generate(Scheme::Standard).unwrap();
-        let hex = Key::generate(Scheme::Github).unwrap();
-        assert_eq!(read(&format!("{standard}\n"), None), Ok(Scheme::Standard));
+        let standard = Key::generate(Scheme::STANDARD).unwrap();
+        let hex = Key::generate(Scheme::GITHUB).unwrap();
+        assert_eq!(read(&format!("{standard}\n"), None), Ok(Scheme::STANDARD));
         assert_eq!(read(&hex, None), Err(Kind::Usage));
-        assert_eq!(read(&hex, Some(Scheme::Github)), Ok(Scheme::Github));
-        assert_eq!(read(&hex, Some(Scheme::Bearer)), Ok(Scheme::Bearer));
-        assert_eq!(read(&hex, Some(Scheme::Standard)), Err(Kind::Usage));
-        assert_eq!(read("", Some(Scheme::Bearer)), Err(Kind::Usage));
-        assert_eq!(read(&"x".repeat(100_000), Some(Scheme::Bearer)), Err(Kind::Usage));
+        assert_eq!(read(&hex, Some(Scheme::GITHUB)), Ok(Scheme::GITHUB));
+        assert_eq!(read(&hex, Some(Scheme::BEARER)), Ok(Scheme::BEARER));
+        assert_eq!(read(&hex, Some(Scheme::STANDARD)), Err(Kind::Usage));
+        assert_eq!(read("", Some(Scheme::BEARER)), Err(Kind::Usage));
+        assert_eq!(read(&"x".repeat(100_000), Some(Scheme::BEARER)), Err(Kind::Usage));
     }
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         put(&path, "canary\ncanary\ncanary\ncanary\ncanary");
-        for scheme in [None, Some(Scheme::Bearer), Some(Scheme::Standard), Some(Scheme::Github)] {
+        for scheme in [None, Some(Scheme::BEARER), Some(Scheme::STANDARD), Some(Scheme::GITHUB)] {
             let failure = read(&path, scheme).unwrap_err();
             assert!(!format!("{failure} {failure:?}").contains("canary"), "{failure}");
         }

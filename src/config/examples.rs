@@ -26,7 +26,7 @@ pub(super) fn in_force(example: &str) -> String {
 
 #[test]
 fn the_examples_load_as_they_are_and_mean_the_defaults() {
-    let key = Key::generate(Scheme::Standard).unwrap();
+    let key = Key::generate(Scheme::STANDARD).unwrap();
     let testbed = Testbed::new().file("config.toml", HOST).file("projects.d/shop.toml", PROJECT).secret(
         "keys/shop-ci.key",
         &key,

@@ -297,9 +297,9 @@ mod tests {
         assert_eq!(spec.health.probe, Some(Probe::Command(vec!["/usr/bin/true".to_owned(), "x".to_owned()])));
         assert_eq!((spec.health.within, spec.health.settle), (Duration::from_secs(120), Duration::ZERO));
         let [ci, look] = &*shop.keys else { panic!("{:?}", shop.keys) };
-        assert_eq!((ci.id.as_str(), ci.scheme), ("ci", Scheme::Github));
+        assert_eq!((ci.id.as_str(), ci.scheme()), ("ci", Scheme::GITHUB));
         assert_eq!(ci.expires.unwrap().to_string(), "2027-01-01T00:00:00.000Z");
-        assert_eq!((look.scheme, look.expires), (Scheme::Bearer, None));
+        assert_eq!((look.scheme(), look.expires), (Scheme::BEARER, None));
         assert_eq!((&*look.scope.may, &*look.scope.tags), (&[Permission::Read][..], &["v*".to_owned()][..]));
         assert_eq!(settings.files[&"shop".parse().unwrap()], testbed.path().join("projects.d/shop.toml"));
     }

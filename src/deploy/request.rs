@@ -306,7 +306,7 @@ mod tests {
     }
 
     fn simply(ask: &Ask) -> Result<DeployRequest, Refusal> {
-        admitted(Scheme::Standard, Scope::default(), ask)
+        admitted(Scheme::STANDARD, Scope::default(), ask)
     }
 
     #[test]
@@ -323,8 +323,8 @@ mod tests {
     fn what_makes_a_repetition_depends_on_what_the_scheme_signs() {
         let repetition =
             |scheme| admitted(scheme, Scope::default(), &ask(&["ghcr.io/acme/api:v2"])).unwrap().repetition;
-        assert!(matches!(repetition(Scheme::Standard), Repetition::Id { id, .. } if id.as_str() == "delivery-1"));
-        assert!(matches!(repetition(Scheme::Github), Repetition::Body { .. }));
+        assert!(matches!(repetition(Scheme::STANDARD), Repetition::Id { id, .. } if id.as_str() == "delivery-1"));
+        assert!(matches!(repetition(Scheme::GITHUB), Repetition::Body { .. }));
     }
 
     #[test]
@@ -353,10 +353,10 @@ mod tests {
 
         let reader = Scope { may: vec![Permission::Read], ..Scope::default() };
         let v2 = ask(&["ghcr.io/acme/api:v2"]);
-        assert!(matches!(admitted(Scheme::Standard, reader, &v2), Err(Refusal::KeyMayNot { .. })));
+        assert!(matches!(admitted(Scheme::STANDARD, reader, &v2), Err(Refusal::KeyMayNot { .. })));
         let narrow = Scope { tags: vec!["main-*".to_owned()], ..Scope::default() };
-        assert!(matches!(admitted(Scheme::Standard, narrow.clone(), &v2), Err(Refusal::KeyMayNot { .. })));
-        assert!(admitted(Scheme::Standard, narrow, &ask(&["ghcr.io/acme/api:main-1"])).is_ok());
+        assert!(matches!(admitted(Scheme::STANDARD, narrow.clone(), &v2), Err(Refusal::KeyMayNot { .. })));
+        assert!(admitted(Scheme::STANDARD, narrow, &ask(&["ghcr.io/acme/api:main-1"])).is_ok());
     }
 
     #[test]

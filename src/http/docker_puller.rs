@@ -30,7 +30,6 @@ const WAIT: &str = "`wait` is a duration such as `30s` or `10m`";
 
 /// What an address says: all of the same name, in their order.
 struct Address {
-    tokens: Vec<String>,
     hooks: Vec<String>,
     /// Only where the project stands in the path.
     project: Option<String>,
@@ -73,7 +72,6 @@ pub(super) async fn call(app: App, request: Request) -> Response {
 
 impl App {
     async fn answer_puller(&self, puller: &DockerPuller, address: &Address, head: &Parts) -> Result<Response, Refused> {
-        let tokens: Vec<&str> = address.tokens.iter().map(String::as_str).collect();
         let origin = head.extensions.get::<Peer>().map(|peer| peer.origin);
         if let Some(guesser) = origin.and_then(|origin| origin.address()) {
             // A token may be short enough to be guessed.
@@ -81,7 +79,7 @@ impl App {
         }
         // What is asked for stands in the address: so it takes the body's place where two deliveries are compared.
         let body = Bytes::from(address.hooks.join("\n"));
-        let delivery = puller.token.verify(&tokens, &auth::Request { head, body: &body }).map_err(|_| {
+        let delivery = puller.token.verify(&auth::Request { head, body: &body }, self.0.clock.now()).map_err(|_| {
             match self.not_authentic(head, None, "the address does not have the token of docker-puller") {
                 Error::NotAuthentic => Refused::Token,
                 too_many => Refused::Other(too_many),
@@ -134,13 +132,12 @@ impl Address {
     /// Takes an address apart, as far as it can be one of docker-puller's.
     fn read(uri: &Uri) -> Option<Self> {
         let segments: Vec<&str> = uri.path().strip_prefix('/')?.split('/').collect();
-        let mut address = Self { tokens: Vec::new(), hooks: Vec::new(), project: None, waits: Vec::new(), more: false };
+        let mut address = Self { hooks: Vec::new(), project: None, waits: Vec::new(), more: false };
         let is_path = match segments.as_slice() {
             [""] => false,
             // Whoever mistypes an address of windlass has not forgotten a token.
             ["v1", ..] => return None,
             [token, project, hook] if !token.is_empty() && !hook.is_empty() => {
-                address.tokens.push((*token).to_owned());
                 address.hooks.push((*hook).to_owned());
                 address.project = Some((*project).to_owned());
                 true
@@ -150,7 +147,7 @@ impl Address {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).unwrap_or_default();
         for (name, value) in pairs {
             match &*name {
-                "token" if !is_path => address.tokens.push(value),
+                "token" if !is_path => {}
                 "hook" if !is_path => address.hooks.push(value),
                 "wait" => address.waits.push(value),
                 _ => address.more = true,

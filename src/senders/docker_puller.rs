@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::auth::Token;
+use crate::auth::AddressToken;
 use crate::deploy::request::Ask;
 use crate::model::{ImageReference, ProjectName};
 
@@ -13,7 +13,7 @@ pub const CALLER: &str = "docker-puller";
 #[derive(Debug)]
 pub struct DockerPuller {
     /// What stands in the address of each call.
-    pub token: Token,
+    pub token: AddressToken,
     /// By the names that callers use.
     pub hooks: HashMap<String, PullerHook>,
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::new_files::NewFiles;
 use super::project_files::Files;
-use crate::auth::Token;
+use crate::auth::AddressToken;
 use crate::client::{Failure, Kind};
 use crate::model::{ImageReference, ProjectName};
 use crate::senders::docker_puller::CALLER;
@@ -45,7 +45,7 @@ pub(crate) struct Written {
 /// Takes over what `source` says, into config.toml in `config` and files beside it: all of it or nothing.
 pub(crate) fn import(source: &Source, config: &Path) -> Result<Written, Failure> {
     let puller = Puller::read(&source.file)?;
-    let token = Token::new(CALLER.parse().map_err(anyhow::Error::new)?, &puller.token).map_err(|error| {
+    let token = AddressToken::new(CALLER.parse().map_err(anyhow::Error::new)?, &puller.token).map_err(|error| {
         refused(format!("the token in {} cannot be used here: {error}", source.file.display()))
             .fix("write another there, such as one of `windlass key new --scheme bearer`, and give it to the callers")
     })?;

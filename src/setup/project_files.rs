@@ -47,7 +47,7 @@ impl Files {
 
     /// Writes both. The key comes first: a project whose key is missing would let the whole configuration be refused.
     pub(super) fn write(&self, text: &str, files: &mut NewFiles) -> Result<(), Failure> {
-        files.secret(&self.key, &key::generate(Scheme::Standard)?)?;
+        files.secret(&self.key, &key::generate(Scheme::STANDARD)?)?;
         files.plain(&self.project, text)
     }
 }

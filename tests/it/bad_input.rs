@@ -27,7 +27,7 @@ async fn exchange(daemon: &TestDaemon, request: impl AsRef<[u8]>) -> String {
 
 /// After all that, the daemon answers as before, and nothing was written down.
 async fn nothing_happened(home: &Home, daemon: &TestDaemon) {
-    let caller = Caller::new(home, daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, daemon, "shop", Scheme::STANDARD);
     let listed = caller.get("/v1/deployments?project=shop").await;
     assert_eq!((listed.status, listed.json()), (200, json!({ "deployments": [] })));
 }
@@ -46,7 +46,7 @@ async fn whoever_proves_nothing_gets_one_answer_whatever_was_wrong() {
             |(name, value): (_, &reqwest::header::HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap());
         headers.iter().map(line).collect::<String>()
     };
-    let standard = sign("shop", Scheme::Standard, body, now);
+    let standard = sign("shop", Scheme::STANDARD, body, now);
     let without =
         |name: &str| standard.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect::<String>();
     let length = format!("Content-Length: {}\r\n\r\n", body.len());
@@ -62,17 +62,17 @@ async fn whoever_proves_nothing_gets_one_answer_whatever_was_wrong() {
         ("/v1/hooks/shop", without("webhook-timestamp")),
         ("/v1/hooks/shop", without("webhook-signature")),
         ("/v1/hooks/shop", format!("{standard}{standard}")),
-        ("/v1/hooks/shop", sign("shop", Scheme::Standard, body, old)),
-        ("/v1/hooks/shop", sign("shop", Scheme::Standard, body, early)),
-        ("/v1/hooks/shop", sign("shop", Scheme::Standard, "{}", now)),
-        ("/v1/hooks/shop", sign("blog", Scheme::Standard, body, now)),
-        ("/v1/hooks/shop", sign("blog", Scheme::Github, body, now)),
-        ("/v1/hooks/shop", sign("blog", Scheme::Bearer, body, now)),
+        ("/v1/hooks/shop", sign("shop", Scheme::STANDARD, body, old)),
+        ("/v1/hooks/shop", sign("shop", Scheme::STANDARD, body, early)),
+        ("/v1/hooks/shop", sign("shop", Scheme::STANDARD, "{}", now)),
+        ("/v1/hooks/shop", sign("blog", Scheme::STANDARD, body, now)),
+        ("/v1/hooks/shop", sign("blog", Scheme::GITHUB, body, now)),
+        ("/v1/hooks/shop", sign("blog", Scheme::BEARER, body, now)),
         ("/v1/hooks/blog", standard.clone()),
         ("/v1/hooks/nobody", standard.clone()),
         ("/v1/hooks/nobody?wait=nonsense&dry_run=7", standard.clone()),
-        ("/v1/hooks/nobody", sign("shop", Scheme::Github, body, now)),
-        ("/v1/hooks/nobody", sign("shop", Scheme::Bearer, body, now)),
+        ("/v1/hooks/nobody", sign("shop", Scheme::GITHUB, body, now)),
+        ("/v1/hooks/nobody", sign("shop", Scheme::BEARER, body, now)),
         ("/v1/hooks/nobody", String::new()),
         ("/v1/hooks/Not-A-Name", standard.clone()),
         ("/v1/hooks/..", standard.clone()),
@@ -108,7 +108,7 @@ async fn whoever_tries_without_end_is_told_to_stop_and_nobody_is_locked_out() {
     assert_eq!(status(&answer), 429, "{answer}");
     assert!(answer.contains("retry-after: 60\r\n") && answer.contains(":too_many\""), "{answer}");
     nothing_happened(&home, &daemon).await;
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Bearer);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::BEARER);
     let answer = send(caller.hook("one", "", r#"{"image":"r.io/shop:v1"}"#)).await;
     assert_eq!(answer.status, 202, "what is proven is served: {}", answer.text);
 }
@@ -269,7 +269,7 @@ async fn a_caller_that_drips_is_cut_off_and_the_others_are_served() {
         }
         slow.push(raw);
     }
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     assert_eq!(caller.get("/v1/deployments?project=shop").await.status, 200);
 
     // A body that does not go on. A daemon without these limits waits for it for longer.
@@ -379,7 +379,7 @@ async fn a_hundred_requests_at_once_and_a_caller_that_leaves_do_no_harm() {
 async fn nothing_is_ever_unpacked_and_nothing_but_json_is_read() {
     let home = home();
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     let body = r#"{"image":"r.io/shop:v1"}"#;
     for (name, value) in [
         ("content-encoding", "gzip"),
@@ -396,7 +396,7 @@ async fn nothing_is_ever_unpacked_and_nothing_but_json_is_read() {
 }
 
 async fn deliver(caller: &Caller, n: usize, body: impl Into<reqwest::Body>, bytes: &[u8], home: &Home) -> Answer {
-    let key = home.key("shop", Scheme::Standard);
+    let key = home.key("shop", Scheme::STANDARD);
     let headers = auth::sign(&key, &format!("d{n}").parse().unwrap(), bytes, home.clock().now()).unwrap();
     let request = caller.hook("x", "", "").headers(headers).body(body);
     send(request).await
@@ -406,7 +406,7 @@ async fn deliver(caller: &Caller, n: usize, body: impl Into<reqwest::Body>, byte
 async fn what_is_authentic_and_not_understood_is_400_and_says_why() {
     let home = home();
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     let deep = format!("{{\"image\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let many = format!("{{\"images\":[{}\"r.io/shop:v1\"]}}", "\"r.io/shop:v1\",".repeat(60_000));
     let digits = format!("{{\"image\":\"r.io/shop:v1\",\"sequence\":{}}}", "1".repeat(900_000));
@@ -474,7 +474,7 @@ async fn an_image_that_is_not_the_projects_own_is_422_and_says_why() {
     home.project_with("shop", &["r.io/shop"], "tags = [\"v*\"]");
     home.configure("limits.hooks_per_minute = 1000");
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     let (tag128, tag129) = (format!("r.io/shop:v{}", "x".repeat(127)), format!("r.io/shop:v{}", "x".repeat(128)));
     let hex = "0".repeat(64);
     let images: Vec<String> = [

@@ -76,7 +76,7 @@ async fn outcome_on_the_socket(home: &Home, id: &str) -> Value {
 /// Deploys v1 if it is to be there before, then v2 with the daemon killed at `trap`. Gives the outcome.
 async fn killed_at(home: &Home, trap: Trap, with_v1: bool) -> String {
     let daemon = home.start();
-    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, &daemon, "shop", Scheme::STANDARD);
     if with_v1 {
         let answer = send(caller.hook("one", "?wait=20s", BODY_V1)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -88,7 +88,7 @@ async fn killed_at(home: &Home, trap: Trap, with_v1: bool) -> String {
     daemon.kill();
 
     let daemon = home.start();
-    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, &daemon, "shop", Scheme::STANDARD);
     let outcome = caller.outcome(&accepted.id()).await;
     assert_eq!(home.world.state().collisions, 0);
     // The same delivery, sent again after the crash, finds the same deployment.
@@ -157,7 +157,7 @@ async fn killed_at_any_moment_a_deployment_of_a_project_that_is_then_removed_lea
     for trap in every_moment(FORWARD) {
         let home = home();
         let daemon = home.start();
-        let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+        let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
         assert_eq!(send(caller.hook("one", "?wait=20s", BODY_V1)).await.status, 200);
         home.world.state().trap = Some(trap);
         let accepted = send(caller.hook("two", "", BODY_V2)).await;
@@ -178,7 +178,7 @@ async fn killed_at_any_moment_a_deployment_of_a_project_that_is_then_removed_lea
 async fn a_deployment_that_is_killed_again_and_again_is_rolled_back() {
     let home = home();
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     assert_eq!(send(caller.hook("one", "?wait=20s", BODY_V1)).await.status, 200);
     let apply = FORWARD - 2;
     home.world.state().trap = Some(Trap { step: apply, when: When::After });
@@ -198,7 +198,7 @@ async fn a_deployment_that_is_killed_again_and_again_is_rolled_back() {
     home.world.until("the trap to close", |state| state.caught).await;
     daemon.kill();
     let daemon = home.start();
-    let outcome = Caller::new(&home, &daemon, "shop", Scheme::Standard).outcome(&accepted.id()).await;
+    let outcome = Caller::new(&home, &daemon, "shop", Scheme::STANDARD).outcome(&accepted.id()).await;
     assert_eq!(outcome["status"], "rolled_back", "{outcome}");
     assert_eq!((runs(&home), pinned(&home)), (release("v1"), release("v1")));
 }

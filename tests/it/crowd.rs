@@ -147,10 +147,10 @@ async fn streams_of_one_key_keep_no_good_hook_waiting_not_even_one_of_that_key()
     let home = home();
     home.world.state().hold_health = true;
     let daemon = home.start();
-    let (greedy, other) = (Caller::new(&home, &daemon, "shop", Scheme::Standard), (Scheme::Github, Scheme::Bearer));
+    let (greedy, other) = (Caller::new(&home, &daemon, "shop", Scheme::STANDARD), (Scheme::GITHUB, Scheme::BEARER));
     let id = greedy.ask("first", "r.io/shop:v1").await.id();
     let signed =
-        auth::sign(&home.key("shop", Scheme::Standard), &"r".parse().unwrap(), b"", home.clock().now()).unwrap();
+        auth::sign(&home.key("shop", Scheme::STANDARD), &"r".parse().unwrap(), b"", home.clock().now()).unwrap();
     let lines: String = signed.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
     let reading = |path: &str| {
         format!("GET /v1/deployments/{id}{path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n{lines}\r\n")

@@ -85,7 +85,7 @@ impl Home {
     /// The same; `more` stands in the project's own table.
     pub(crate) fn project_with(&self, name: &str, images: &[&str], more: &str) {
         let mut text = format!("[projects.{name}]\nimages = {images:?}\n{more}\n");
-        for scheme in Scheme::ALL {
+        for scheme in Scheme::all() {
             let file = format!("{name}-{scheme}.key");
             if !self.path().join(&file).exists() {
                 self.secret(&file, &Key::generate(scheme).unwrap());

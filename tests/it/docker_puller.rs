@@ -63,7 +63,7 @@ fn by_path(more: &str) -> String {
 
 /// All deployments of `shop`, newest first.
 async fn deployments(home: &Home, daemon: &TestDaemon) -> Vec<Value> {
-    let caller = Caller::new(home, daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, daemon, "shop", Scheme::STANDARD);
     caller.get("/v1/deployments?project=shop&limit=500").await.json()["deployments"].as_array().unwrap().clone()
 }
 

@@ -12,7 +12,7 @@ use crate::world::{Behaviour, Trap, When};
 
 fn shop(home: &Home) -> (TestDaemon, Caller) {
     let daemon = home.start();
-    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, &daemon, "shop", Scheme::STANDARD);
     (daemon, caller)
 }
 
@@ -110,7 +110,7 @@ async fn the_newest_waiting_one_wins_and_the_others_end_superseded() {
 async fn fifty_copies_of_one_delivery_make_one_deployment() {
     let home = Home::with_shop();
     let (_daemon, caller) = shop(&home);
-    for scheme in [Scheme::Standard, Scheme::Github, Scheme::Bearer] {
+    for scheme in [Scheme::STANDARD, Scheme::GITHUB, Scheme::BEARER] {
         let caller = Caller::new(&home, &_daemon, "shop", scheme);
         let body = json!({ "image": "r.io/shop:v1", "run_url": format!("https://ci/{scheme}") }).to_string();
         let copies = (0..50).map(|_| send(caller.hook(scheme.as_str(), "?wait=20s", body.clone())));
@@ -135,7 +135,7 @@ async fn two_hundred_hooks_for_twenty_projects_all_reach_an_outcome() {
         }
     }
     let daemon = home.start();
-    let callers: Vec<Caller> = names.iter().map(|name| Caller::new(&home, &daemon, name, Scheme::Standard)).collect();
+    let callers: Vec<Caller> = names.iter().map(|name| Caller::new(&home, &daemon, name, Scheme::STANDARD)).collect();
     let hooks = callers.iter().zip(&names).flat_map(|(caller, name)| {
         (0..10).map(move |tag| async move { caller.ask(&format!("d{tag}"), &format!("r.io/{name}:v{tag}")).await.id() })
     });
@@ -226,7 +226,7 @@ async fn a_deployment_that_cannot_be_read_any_more_stops_nobody_else() {
     home.world.state().trap = Some(Trap { step: 0, when: When::Before });
     let damaged = caller.ask("one", "r.io/shop:v1").await.id();
     home.world.until("the trap to close", |state| state.caught).await;
-    let other = Caller::new(&home, &daemon, "site", Scheme::Standard).ask("two", "r.io/site:v1").await.id();
+    let other = Caller::new(&home, &daemon, "site", Scheme::STANDARD).ask("two", "r.io/site:v1").await.id();
     daemon.kill();
     let database = rusqlite::Connection::open(home.path().join("state/windlass.db")).unwrap();
     damage(&database, &damaged);
@@ -236,7 +236,7 @@ async fn a_deployment_that_cannot_be_read_any_more_stops_nobody_else() {
     drop(database);
 
     let (daemon, caller) = shop(&home);
-    let site = Caller::new(&home, &daemon, "site", Scheme::Standard);
+    let site = Caller::new(&home, &daemon, "site", Scheme::STANDARD);
     assert_eq!(site.outcome(&other).await["status"], "succeeded");
     assert_eq!(caller.deploy("three", "r.io/shop:v1").await.status, 200);
     let all = caller.get("/v1/deployments?project=shop").await.json();
@@ -450,7 +450,7 @@ async fn a_broken_configuration_changes_nothing_and_a_whole_one_everything_at_on
     reload();
     assert_ne!(ready().await.text.trim(), "ready");
     assert_eq!(caller.deploy("one", "r.io/shop:v1").await.status, 200, "the old configuration is in force");
-    let blog = Caller::new(&home, &daemon, "blog", Scheme::Standard);
+    let blog = Caller::new(&home, &daemon, "blog", Scheme::STANDARD);
     assert_eq!(blog.ask("one", "r.io/blog:v1").await.status, 401, "and nothing of the new one");
 
     std::fs::remove_file(&file).unwrap();
@@ -470,7 +470,7 @@ async fn a_project_that_is_taken_away_while_its_deployment_waits_is_not_touched(
     home.world.publish("r.io/other:v1", "other v1");
     let (daemon, caller) = shop(&home);
     home.world.state().hold_health = true;
-    let other = Caller::new(&home, &daemon, "other", Scheme::Standard);
+    let other = Caller::new(&home, &daemon, "other", Scheme::STANDARD);
     other.ask("one", "r.io/other:v1").await.id();
     home.world.until("the other to be applied", |state| !state.running.is_empty()).await;
     let id = caller.ask("one", "r.io/shop:v1").await.id();

@@ -25,7 +25,7 @@ async fn who_comes_while_windlass_is_restarted_is_answered_by_the_next_one() {
     let home = Home::with_shop();
     let (_held, hand_over) = socket();
     let daemon = home.start_on(hand_over());
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     daemon.stop();
     let (answer, next) = tokio::join!(caller.deploy("one", "r.io/shop:v1"), async { home.start_on(hand_over()) });
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -41,7 +41,7 @@ async fn no_hook_is_lost_or_refused_in_a_crowd_of_hooks_while_windlass_is_restar
     let enough = Arc::new(AtomicBool::new(false));
     let mut crowd = tokio::task::JoinSet::new();
     for who in 0..4 {
-        let (caller, enough) = (Caller::new(&home, &daemon, "shop", Scheme::Standard), Arc::clone(&enough));
+        let (caller, enough) = (Caller::new(&home, &daemon, "shop", Scheme::STANDARD), Arc::clone(&enough));
         crowd.spawn(async move {
             let mut ids = Vec::new();
             while !enough.load(Ordering::SeqCst) {
@@ -60,7 +60,7 @@ async fn no_hook_is_lost_or_refused_in_a_crowd_of_hooks_while_windlass_is_restar
         daemon = home.start_on(hand_over());
     }
     enough.store(true, Ordering::SeqCst);
-    let last = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let last = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     for ids in crowd.join_all().await {
         assert!(!ids.is_empty());
         for id in ids {

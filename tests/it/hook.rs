@@ -13,7 +13,7 @@ use crate::world::Behaviour;
 
 fn shop(home: &Home) -> (TestDaemon, Caller) {
     let daemon = home.start();
-    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, &daemon, "shop", Scheme::STANDARD);
     (daemon, caller)
 }
 
@@ -121,7 +121,7 @@ async fn a_body_that_was_replaced_since_is_not_said_to_have_succeeded() {
     let home = Home::with_shop();
     home.world.publish("r.io/shop:v2", "v2");
     let daemon = home.start();
-    let github = Caller::new(&home, &daemon, "shop", Scheme::Github);
+    let github = Caller::new(&home, &daemon, "shop", Scheme::GITHUB);
     let first = github.deploy("-", "r.io/shop:v1").await;
     assert_eq!(github.deploy("-", "r.io/shop:v1").await.id(), first.id(), "it is the newest: a repetition");
     // A day later as well: nothing in it says when it was signed.
@@ -135,7 +135,7 @@ async fn a_body_that_was_replaced_since_is_not_said_to_have_succeeded() {
     assert_eq!(home.world.runs("shop", "web").unwrap().digest, Digest::of(b"v2"));
 
     // A bearer has no replay to defend: only its key makes two of its requests the same.
-    let bearer = Caller::new(&home, &daemon, "shop", Scheme::Bearer);
+    let bearer = Caller::new(&home, &daemon, "shop", Scheme::BEARER);
     let with_key = |key: &str| send(bearer.hook(key, "?wait=20s", image("v1")));
     let (one, again, other) = (with_key("k1").await, with_key("k1").await, with_key("k2").await);
     assert_eq!(one.id(), again.id());
@@ -212,11 +212,11 @@ async fn what_was_sent_as_a_dry_run_deploys_nothing_when_somebody_sends_it_again
     home.world.publish("r.io/shop:v2", "v2");
     let daemon = home.start();
     for (scheme, query) in [
-        (Scheme::Standard, "?dry_run=1"),
-        (Scheme::Github, "?dry_run=1"),
+        (Scheme::STANDARD, "?dry_run=1"),
+        (Scheme::GITHUB, "?dry_run=1"),
         // A slip is no deployment either.
-        (Scheme::Standard, "?dry-run=1"),
-        (Scheme::Bearer, "?dry_run=1&wait=1"),
+        (Scheme::STANDARD, "?dry-run=1"),
+        (Scheme::BEARER, "?dry_run=1&wait=1"),
     ] {
         let caller = Caller::new(&home, &daemon, "shop", scheme);
         let body = json!({ "image": "r.io/shop:v2", "run_url": format!("https://ci/{scheme}{query}") }).to_string();
@@ -236,7 +236,7 @@ async fn what_was_sent_as_a_dry_run_deploys_nothing_when_somebody_sends_it_again
     }
     assert!(home.world.state().done.is_empty(), "{:?}", home.world.state().done);
     // As a body that says so itself it deploys nothing whatever the query is, and nothing of it is used up.
-    for scheme in Scheme::ALL {
+    for scheme in Scheme::all() {
         let caller = Caller::new(&home, &daemon, "shop", scheme);
         let dry = json!({ "image": "r.io/shop:v2", "dry_run": true }).to_string();
         for query in ["", "?wait=5s", "?dry_run=0"] {
@@ -245,7 +245,7 @@ async fn what_was_sent_as_a_dry_run_deploys_nothing_when_somebody_sends_it_again
         }
         assert!(home.world.state().done.is_empty(), "{:?}", home.world.state().done);
     }
-    for scheme in Scheme::ALL {
+    for scheme in Scheme::all() {
         let caller = Caller::new(&home, &daemon, "shop", scheme);
         assert_eq!(caller.deploy("body", "r.io/shop:v2").await.status, 200);
     }
@@ -263,7 +263,7 @@ async fn a_delivery_that_was_refused_runs_nothing_over_what_was_accepted_after_i
         send(operator(&home).post(url).header("content-type", "application/json").body("{}"))
     };
     let [standard, github] =
-        [Scheme::Standard, Scheme::Github].map(|scheme| Caller::new(&home, &daemon, "shop", scheme));
+        [Scheme::STANDARD, Scheme::GITHUB].map(|scheme| Caller::new(&home, &daemon, "shop", scheme));
     let not_allowed = |image: &'static str| github.deploy("-", image);
     assert_eq!(act("freeze").await.status, 200);
     assert_eq!(problem(&standard.deploy("frozen", "r.io/shop:v2").await), is(423, "frozen"));
@@ -298,7 +298,7 @@ async fn freezes_and_refusals_that_matter_are_in_the_journal_and_a_key_cannot_fi
         let url = format!("http://localhost/v1/projects/shop/{what}");
         send(operator(&home).post(url).header("content-type", "application/json").body(body))
     };
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     assert_eq!(act("freeze", r#"{"reason":"audit"}"#).await.status, 200);
     assert_eq!(problem(&caller.deploy("one", "r.io/shop:v1").await), is(423, "frozen"));
     assert_eq!(act("unfreeze", "{}").await.status, 200);
@@ -332,7 +332,7 @@ async fn many_dry_runs_at_once_share_their_looks_at_the_machine_and_none_is_refu
     home.world.service("blog", "web", "r.io/blog:live");
     home.world.publish("r.io/blog:v1", "blog v1");
     let daemon = home.start();
-    let [shop, blog] = ["shop", "blog"].map(|project| Caller::new(&home, &daemon, project, Scheme::Standard));
+    let [shop, blog] = ["shop", "blog"].map(|project| Caller::new(&home, &daemon, project, Scheme::STANDARD));
     let runs = (0..150).map(|n| {
         let (caller, project) = if n % 5 == 0 { (&blog, "blog") } else { (&shop, "shop") };
         let body = json!({ "image": format!("r.io/{project}:v1"), "actor": n.to_string() });
@@ -361,7 +361,7 @@ async fn a_key_asks_for_so_many_deployments_in_a_minute_and_is_told_when_to_come
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(caller.get("/v1/deployments?project=shop").await.json()["deployments"].as_array().unwrap().len(), 3);
     assert_eq!(send(caller.hook("dry", "?dry_run=1", image("v1"))).await.status, 200, "a dry run does not count");
-    let other = Caller::new(&home, &daemon, "shop", Scheme::Bearer);
+    let other = Caller::new(&home, &daemon, "shop", Scheme::BEARER);
     assert_eq!(send(other.hook("d0", "", image("v1"))).await.status, 202, "each key has its own rate");
 }
 
@@ -381,7 +381,7 @@ async fn a_key_does_what_it_may_and_nothing_else() {
     narrow(&home, "github", "scope = { may = [\"deploy\"], tags = [\"v*\"] }");
     let daemon = home.start();
     let (reader, deployer) =
-        (Caller::new(&home, &daemon, "shop", Scheme::Standard), Caller::new(&home, &daemon, "shop", Scheme::Github));
+        (Caller::new(&home, &daemon, "shop", Scheme::STANDARD), Caller::new(&home, &daemon, "shop", Scheme::GITHUB));
     assert_eq!(problem(&reader.ask("one", "r.io/shop:v1").await), is(403, "forbidden"));
     assert_eq!(problem(&send(reader.hook("one", "?dry_run=1", image("v1"))).await), is(403, "forbidden"));
     assert_eq!(problem(&deployer.ask("-", "r.io/shop:main").await), is(403, "forbidden"));

@@ -16,7 +16,7 @@ fn shop() -> (Home, TestDaemon, Caller) {
     home.project_with("shop", &["r.io/shop"], AROUND);
     home.world.publish("r.io/shop:v2", "v2");
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     (home, daemon, caller)
 }
 

@@ -24,7 +24,7 @@ async fn look(home: &Home, path: &str) -> Answer {
 
 fn shop(home: &Home) -> (TestDaemon, Caller) {
     let daemon = home.start();
-    let caller = Caller::new(home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(home, &daemon, "shop", Scheme::STANDARD);
     (daemon, caller)
 }
 

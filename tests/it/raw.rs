@@ -66,7 +66,7 @@ pub(crate) fn status(answer: &str) -> u16 {
 
 /// The headers that sign `body` as `project`'s key of scheme `standard`, as they stand in a request.
 pub(crate) fn signature(home: &Home, project: &str, id: &str, body: &[u8]) -> String {
-    let key = home.key(project, auth::Scheme::Standard);
+    let key = home.key(project, auth::Scheme::STANDARD);
     let headers = auth::sign(&key, &id.parse().unwrap(), body, home.clock().now()).unwrap();
     headers.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect()
 }

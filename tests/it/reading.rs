@@ -13,8 +13,8 @@ async fn two_projects() -> (Home, TestDaemon, Caller, Caller, Vec<String>) {
     home.world.service("blog", "web", "r.io/blog:live");
     home.world.publish("r.io/blog:v1", "blog v1");
     let daemon = home.start();
-    let shop = Caller::new(&home, &daemon, "shop", Scheme::Standard);
-    let blog = Caller::new(&home, &daemon, "blog", Scheme::Standard);
+    let shop = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
+    let blog = Caller::new(&home, &daemon, "blog", Scheme::STANDARD);
     let ids = vec![
         shop.deploy("one", "r.io/shop:v1").await.id(),
         shop.deploy("two", "r.io/shop:missing").await.id(),
@@ -73,7 +73,7 @@ async fn a_key_shows_its_own_project_and_nothing_of_any_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_scheme_proves_who_reads() {
     let (home, daemon, _, _, ids) = two_projects().await;
-    for scheme in [Scheme::Standard, Scheme::Github, Scheme::Bearer] {
+    for scheme in [Scheme::STANDARD, Scheme::GITHUB, Scheme::BEARER] {
         let caller = Caller::new(&home, &daemon, "shop", scheme);
         let answer = caller.get(&format!("/v1/deployments/{}", ids[0])).await;
         assert_eq!(answer.status, 200, "{scheme}: {}", answer.text);

@@ -16,7 +16,7 @@ fn parts_of_one(home: &Home) -> (TestDaemon, Caller, Caller) {
     }
     let daemon = home.start();
     let (web, api) =
-        (Caller::new(home, &daemon, "web", Scheme::Standard), Caller::new(home, &daemon, "api", Scheme::Standard));
+        (Caller::new(home, &daemon, "web", Scheme::STANDARD), Caller::new(home, &daemon, "api", Scheme::STANDARD));
     (daemon, web, api)
 }
 
@@ -61,7 +61,7 @@ async fn one_that_waits_for_another_project_can_be_cancelled_and_survives_a_rest
     home.world.state().hold_health = false;
     let daemon = home.start();
     let (web, api) =
-        (Caller::new(&home, &daemon, "web", Scheme::Standard), Caller::new(&home, &daemon, "api", Scheme::Standard));
+        (Caller::new(&home, &daemon, "web", Scheme::STANDARD), Caller::new(&home, &daemon, "api", Scheme::STANDARD));
     assert_eq!(web.outcome(&first).await["status"], "succeeded");
     assert_eq!(api.outcome(&third).await["status"], "succeeded");
     assert_eq!(home.world.state().collisions, 0);
@@ -77,7 +77,7 @@ async fn one_name_for_the_images_of_two_projects_is_refused_before_anything_is_t
     home.world.publish("r.io/app:v1", "v1");
     let daemon = home.start();
     for (name, other) in [("prod", "staging"), ("staging", "prod")] {
-        let caller = Caller::new(&home, &daemon, name, Scheme::Standard);
+        let caller = Caller::new(&home, &daemon, name, Scheme::STANDARD);
         let why = format!("the project {other} starts web of {other} from r.io/app:live too");
         let dry = send(caller.hook("dry", "?dry_run=1", json!({ "image": "r.io/app:v1" }).to_string())).await;
         assert_eq!(dry.status, 422, "{}", dry.text);
@@ -93,7 +93,7 @@ async fn one_name_for_the_images_of_two_projects_is_refused_before_anything_is_t
     home.world.state().services.clear();
     for name in ["prod", "staging"] {
         home.world.service(name, "web", &format!("r.io/app:{name}"));
-        let caller = Caller::new(&home, &daemon, name, Scheme::Standard);
+        let caller = Caller::new(&home, &daemon, name, Scheme::STANDARD);
         assert_eq!(caller.deploy("two", "r.io/app:v1").await.status, 200);
         assert_eq!(home.world.pin(&format!("r.io/app:{name}")), Some(Digest::of(b"v1")));
     }

@@ -37,7 +37,7 @@ impl Curl {
 
 fn curl(home: &Home, daemon: &TestDaemon, id: &str, image: &str, query: &str, accept: &str) -> Command {
     let body = json!({ "image": image }).to_string();
-    let key = home.key("shop", Scheme::Standard);
+    let key = home.key("shop", Scheme::STANDARD);
     let headers = auth::sign(&key, &id.parse().unwrap(), body.as_bytes(), home.clock().now()).unwrap();
     let mut command = Command::new("curl");
     command.args(["-q", "-fsSN", "--noproxy", "*", "-H", "Content-Type: application/json"]);
@@ -157,7 +157,7 @@ fn events(text: &str) -> Vec<(i64, String, Value)> {
 async fn server_sent_events_carry_the_journal_and_go_on_where_a_reader_left_off() {
     let home = Home::with_shop();
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     let told = run(&home, &daemon, "one", "r.io/shop:v1", "", "text/event-stream").await;
     assert_eq!(told.code, 0, "{}", told.text);
     let all = events(&told.text);
@@ -262,7 +262,7 @@ async fn before_http_1_1_there_is_no_stream_because_its_breaking_off_would_look_
 async fn a_reader_that_takes_nothing_holds_up_nobody_and_one_that_leaves_is_forgotten() {
     let home = Home::with_shop();
     let daemon = home.start();
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     home.world.state().hold_health = true;
     let body = r#"{"image":"r.io/shop:v1"}"#;
     let signed = signature(&home, "shop", "one", body.as_bytes());

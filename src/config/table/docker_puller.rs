@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::names::{HookName, Reference};
 use super::reader::{Holder, Reader, UsedSecret};
-use crate::auth::Token;
+use crate::auth::AddressToken;
 use crate::config::document::Document;
 use crate::config::document::key_path::KeyPath;
 use crate::config::document::problem::Problem;
@@ -46,13 +46,13 @@ pub(crate) struct Hook {
 }
 
 /// Reads the token, and finds what is wrong or odd about the table.
-pub(crate) fn token(reader: &mut Reader<'_>, table: &Table) -> Option<Token> {
+pub(crate) fn token(reader: &mut Reader<'_>, table: &Table) -> Option<AddressToken> {
     let at = path().key("token_file");
     let id: KeyId = CALLER.parse().ok()?;
     let directory = reader.document.directory();
     let read = reader.secrets.read(&table.token_file.0, directory).map_err(|error| error.to_string());
     let token = read.and_then(|(file, text)| {
-        Token::new(id, &text).map_err(|error| format!("{}: {error}", file.display())).map(|token| (file, token))
+        AddressToken::new(id, &text).map_err(|error| format!("{}: {error}", file.display())).map(|token| (file, token))
     });
     let (file, token) = match token {
         Ok(found) => found,
@@ -62,7 +62,7 @@ pub(crate) fn token(reader: &mut Reader<'_>, table: &Table) -> Option<Token> {
         }
     };
     if let Some(bytes) = token.too_short() {
-        let (file, least) = (file.display(), Token::LEAST_BYTES);
+        let (file, least) = (file.display(), AddressToken::LEAST_BYTES);
         let what = format!("{file}: the token has {bytes} bytes, and one of fewer than {least} can be guessed");
         let problem = reader.document.problem(&at, what);
         if table.allow_short_token {

@@ -56,7 +56,7 @@ pub(crate) enum Permission {
 }
 
 /// Of all schemes.
-static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| Scheme::ALL.map(Scheme::as_str).to_vec());
+static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| Scheme::all().map(Scheme::as_str).collect());
 
 impl<'de> Deserialize<'de> for SchemeName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_scheme_and_a_permission_are_written_by_their_names() {
         let scheme = |text: &str| serde_json::from_value::<SchemeName>(text.into()).map_err(|error| error.to_string());
-        for expected in Scheme::ALL {
+        for expected in Scheme::all() {
             assert_eq!(scheme(expected.as_str()), Ok(SchemeName(expected)));
         }
         for bad in ["", "Standard", "GITHUB", "gitlab"] {

@@ -147,7 +147,7 @@ async fn a_delivery_that_is_sent_again_joins_what_it_began() {
     let (first, second) = (deploy(), deploy());
     assert_eq!((first.code, second.code), (0, 0), "{first:?} {second:?}");
     assert_eq!(first.out, second.out);
-    let caller = Caller::new(&home, &daemon, "shop", Scheme::Standard);
+    let caller = Caller::new(&home, &daemon, "shop", Scheme::STANDARD);
     let list = caller.get("/v1/deployments?project=shop").await.json();
     assert_eq!(list["deployments"].as_array().unwrap().len(), 1);
     assert_eq!(list["deployments"][0]["requested_by"]["delivery"], "run-7");

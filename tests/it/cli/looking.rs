@@ -99,7 +99,7 @@ async fn each_failure_names_the_thing_the_reason_and_the_fix() {
     let follow = windlass.run(&["follow", "01jd5zk0000000000000000000"]);
     failure(&follow, 10, "cannot be followed", "no such deployment", "");
     let stranger = Windlass::elsewhere(&home, &daemon.url, "shop", "standard");
-    home.secret("shop-standard.key", &windlass::auth::Key::generate(windlass::auth::Scheme::Standard).unwrap());
+    home.secret("shop-standard.key", &windlass::auth::Key::generate(windlass::auth::Scheme::STANDARD).unwrap());
     failure(&stranger.run(&["deploy", "shop", "r.io/shop:v1"]), 11, "shop was not deployed", "authentic", "--scheme");
     failure(&stranger.run(&["status"]), 2, "not all projects", "its own project alone", "status PROJECT");
     failure(&stranger.run(&["freeze", "shop"]), 2, "on the host alone", "no key", "log in to the host");
