@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use crate::model::{ImageReference, ProjectName, Repository, UnitName};
@@ -74,8 +73,7 @@ pub struct Systemd {
 }
 
 /// What is asked of a unit, in systemd's words.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Action {
     /// Stop it if it runs, and start it.
     #[default]

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error, StrDeserializer};
 
 use super::key::{Permission, SchemeName};
+use super::systemd::Action;
 use crate::config::document::value::text_schema;
-use crate::deploy::spec::Action;
 use crate::model::{KeyId, ProjectName};
 
 /// Gives identifiers of the domain a schema.

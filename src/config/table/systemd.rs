@@ -7,7 +7,7 @@ use super::names::{Image, Reference, Unit};
 use super::reader::Reader;
 use super::target::{TargetTable, references};
 use crate::config::document::key_path::KeyPath;
-use crate::deploy::spec::{Action, Systemd, Target};
+use crate::deploy::spec::{self, Systemd, Target};
 
 /// Images are put into service by jobs of systemd units. An image is pulled and gets the name that a unit uses for it,
 /// so that `ExecStart=docker run IMAGE` or `ExecReload=docker compose up -d` starts the release.
@@ -28,6 +28,26 @@ pub(crate) struct Table {
     pub(crate) action: Action,
     /// The names that the units have for the images. Without any, each repository with the tag `latest`.
     pub(crate) references: Vec<Reference>,
+}
+
+/// What is asked of a unit, in systemd's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Action {
+    #[default]
+    Restart,
+    Reload,
+    ReloadOrRestart,
+}
+
+impl From<Action> for spec::Action {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Restart => Self::Restart,
+            Action::Reload => Self::Reload,
+            Action::ReloadOrRestart => Self::ReloadOrRestart,
+        }
+    }
 }
 
 impl TargetTable for Table {
@@ -55,6 +75,6 @@ impl TargetTable for Table {
             let what = "names a `.container`, which has one image, and the project has several: one project for each";
             reader.problem(at, what);
         }
-        Some(Target::Systemd(Systemd { units, action: self.action, references }))
+        Some(Target::Systemd(Systemd { units, action: self.action.into(), references }))
     }
 }
