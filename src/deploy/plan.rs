@@ -89,6 +89,8 @@ pub struct Change {
 pub struct Expected {
     /// The service.
     pub service: String,
+    /// What the target named its image by when this was planned. Nothing in what an older windlass has planned.
+    pub reference: Option<ImageReference>,
     /// The image.
     pub image: Source,
 }
@@ -122,7 +124,7 @@ pub fn forward(release: &[PinnedImage], snapshot: &Snapshot, rollout: Rollout) -
             push_once(&mut steps, Step::Pin { reference: service.reference.clone(), image: image.clone() });
         }
         push_once(&mut services, service.name.clone());
-        push_once(&mut images, Expected { service: service.name.clone(), image });
+        push_once(&mut images, service.expected(image));
     }
     steps.push(Step::Apply { services: services.clone(), change });
     steps.push(Step::AwaitHealthy { services, images });
@@ -156,7 +158,7 @@ pub fn rollback(snapshot: &Snapshot, rollout: Rollout) -> Plan {
                 push_once(&mut restored, service.name.clone());
                 if present.works {
                     push_once(&mut worked, service.name.clone());
-                    images.extend(image.map(|image| Expected { service: service.name.clone(), image }));
+                    images.extend(image.map(|image| service.expected(image)));
                 }
             }
             Before::Absent => push_once(&mut new, service.name.clone()),
@@ -191,6 +193,12 @@ impl Service {
     /// What to go back to: what ran, else what was pinned.
     fn source(&self) -> Option<Source> {
         self.image().map(|image| Source::of(&self.reference, image))
+    }
+}
+
+impl Service {
+    fn expected(&self, image: Source) -> Expected {
+        Expected { service: self.name.clone(), reference: Some(self.reference.clone()), image }
     }
 }
 

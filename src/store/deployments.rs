@@ -181,13 +181,16 @@ fn many(
 fn deployment(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Deployment> {
     let Name(id) = row.get("id")?;
     let Name(project) = row.get("project")?;
-    let status = match row.get("status") {
-        Ok(Json(status)) => status,
-        Err(error) => {
-            let Some(status) = replayed(connection, row.get("number")?) else { return Err(error) };
-            tracing::warn!(deployment = %id, %project, %error, "the stored status is invalid: it was rebuilt from the journal");
-            status
-        }
+    let state: String = row.get("state")?;
+    let status = match row.get::<_, Json<Status>>("status") {
+        Ok(Json(status)) if status.state.as_str() == state => status,
+        damaged => match replayed(connection, row.get("number")?) {
+            Some(status) => {
+                tracing::warn!(deployment = %id, %project, "the stored status is damaged: it was rebuilt from the journal");
+                status
+            }
+            None => damaged?.0,
+        },
     };
     let Time(created_at) = row.get("created_at")?;
     let started_at = row.get::<_, Option<Time>>("started_at")?.map(|Time(at)| at);
@@ -284,6 +287,23 @@ mod tests {
         let cancelled = Event::Finished { outcome: Outcome::Cancelled, reason: None };
         fixture.store.append(&mut shop, cancelled).await.unwrap();
         assert!(fixture.store.unfinished().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_status_that_its_row_contradicts_is_rebuilt_from_the_journal() {
+        let fixture = TestStore::new();
+        let mut shop = fixture.new_one("shop").await;
+        fixture.store.append(&mut shop, Event::Started).await.unwrap();
+        let order = shop.order;
+        let finish = move |connection: &Connection| {
+            let sql =
+                "UPDATE deployments SET status = json_set(status, '$.state', json('{\"finished\":\"succeeded\"}'))
+                WHERE number = ?1";
+            Ok(connection.execute(sql, [order])?)
+        };
+        assert_eq!(fixture.store.0.writer.write(finish).await.unwrap(), 1);
+        assert_eq!(fixture.store.deployment(&shop.id).await.unwrap(), Some(shop.clone()));
+        assert_eq!(fixture.store.unfinished().await.unwrap(), [shop]);
     }
 
     #[tokio::test]

@@ -185,6 +185,56 @@ fn a_name_that_somebody_else_moves_while_the_release_is_watched_is_pinned_again(
 }
 
 #[test]
+fn a_name_that_comes_into_the_compose_file_meanwhile_is_not_moved() {
+    for_each(&["before", "await_healthy"], |moment| {
+        let mut site = Site::with(WEB);
+        let v1 = site.publish("app:v1", &Image::web("v1"));
+        let v2 = site.publish("app:v2", &Image::web("v2"));
+        let other = site.publish("other:v1", &Image::web("other"));
+        site.start();
+        site.deploy("app:v1").succeeded();
+        site.fetch("other:live", &other);
+        let gate = site.project_directory().join("gate");
+        let wait = format!("[\"/bin/sh\", \"-c\", \"until [ -e {} ]; do sleep 0.1; done\"]", gate.display());
+        site.project(&["app"], &format!("{SETTLES}[projects.{{name}}.lifecycle]\nbefore = {wait}\n"));
+        site.reload();
+        let id = site.ask("app:v2");
+        let edit = || {
+            let file = site.project_directory().join("compose.yaml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replace(&site.full("app:live"), &site.full("other:live"))).unwrap();
+        };
+        site.until(&id, "the command before", |events| has_begun(events, "before"));
+        if moment == "before" {
+            edit();
+        }
+        std::fs::write(&gate, "").unwrap();
+        if moment == "await_healthy" {
+            site.until(&id, "the release to be watched", |events| has_begun(events, "await_healthy"));
+            edit();
+        }
+        let deployment = site.outcome(&id);
+        let means = site.engine.docker(&[
+            "image",
+            "inspect",
+            "--format",
+            "{{join .RepoDigests \" \"}}",
+            &site.full("other:live"),
+        ]);
+        assert!(means.text().contains(&other.digest), "the name was moved: {deployment}");
+        if moment == "before" {
+            assert_eq!(deployment["status"], "rolled_back", "{deployment}");
+            let reason = deployment["reason"].as_str().unwrap();
+            assert!(reason.contains("was changed meanwhile: web names"), "{reason}");
+            only_runs(&site, &v1);
+        } else {
+            assert_eq!(deployment["status"], "succeeded", "{deployment}");
+            only_runs(&site, &v2);
+        }
+    });
+}
+
+#[test]
 fn what_an_interrupted_replacement_left_behind_is_not_what_a_later_deployment_goes_back_to() {
     let (mut site, v1, _) = stubborn_site();
     site.publish("app:bad", &Image::running("bad", "exit 1"));

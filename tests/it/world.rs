@@ -249,7 +249,7 @@ impl State {
                 }
             }
             Step::AwaitHealthy { images, .. } => {
-                for Expected { service, image } in images {
+                for Expected { service, image, .. } in images {
                     let running = self.running.get(&(spec.name.clone(), service.clone()));
                     if running.is_none_or(|running| running.digest != digest_of(image) || !running.works) {
                         let evidence = Evidence {

@@ -61,7 +61,7 @@ pub(in crate::host) async fn hold(
     references: &[ImageReference],
     expected: &[Expected],
 ) -> Result<(), HostError> {
-    for Expected { service, image } in expected {
+    for Expected { service, image, .. } in expected {
         let Some(wanted) = engine.image_of(image).await? else { continue };
         for reference in references.iter().filter(|reference| image.is_of(reference.repository())) {
             let found = engine.image(&reference.to_string()).await?;

@@ -77,6 +77,8 @@ struct Change {
 #[serde(remote = "core::Expected")]
 struct Expected {
     service: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<ImageReference>,
     #[serde(with = "Source")]
     image: core::Source,
 }

@@ -107,14 +107,10 @@ impl ComposeDriver<'_> {
     /// moved the name, or the engine carried out late what an interrupted step had asked for. What is proven is what the
     /// next `docker compose up`, or a reboot, starts.
     async fn pin_again(&self, expected: &[Expected], reporter: &Reporter) -> Result<bool, HostError> {
-        let references = |model: &Model| candidates(model, self.compose);
-        let references = match self.memory.recall(&self.spec.name, self.compose, references) {
-            Some(references) => references,
-            None => references(&self.model().await?),
-        };
         let mut moved = false;
-        for Expected { service, image } in expected {
-            let Some((_, reference)) = references.iter().find(|(name, _)| name == service) else { continue };
+        for Expected { reference, image, .. } in expected {
+            // Only a name of the plan: what the files say by now may be somebody else's.
+            let Some(reference) = reference else { continue };
             if !pins::holds(self.engine, reference, image).await? {
                 reporter.say(&format!("{reference} means something else now: pinning it to {image} again"));
                 pins::pin(self.engine, reference, image).await?;
@@ -122,6 +118,26 @@ impl ComposeDriver<'_> {
             }
         }
         Ok(moved)
+    }
+
+    /// Fails where the files no longer name an image of the release for one of its services: Compose would start what
+    /// nobody asked for.
+    fn still_uses(&self, model: &Model, services: &[String], change: &Change) -> Result<(), HostError> {
+        let named = candidates(model, self.compose);
+        let is_of_release = |reference: &ImageReference| {
+            change.to.iter().any(|source| matches!(source, Source::Local(_)) || source.is_of(reference.repository()))
+        };
+        for service in services {
+            let reference = named.iter().find(|(name, _)| name == service).map(|(_, reference)| reference);
+            if !reference.is_some_and(is_of_release) {
+                let names = reference.map_or_else(|| "no image".to_owned(), ToString::to_string);
+                let reason = format!(
+                    "the compose file was changed meanwhile: {service} names {names}, and not an image of the release"
+                );
+                return Err(HostError::failed("", reason));
+            }
+        }
+        Ok(())
     }
 
     /// That the project runs under another name of the Compose project than it would be deployed under.
@@ -206,10 +222,8 @@ impl Driver for ComposeDriver<'_> {
         reporter: &Reporter,
     ) -> Result<(), HostError> {
         let restarted = self.memory.forget_restarted(&self.spec.name);
-        let model = match self.memory.fresh(&self.spec.name, self.compose) {
-            Some(model) => model,
-            None => self.model().await?,
-        };
+        let model = self.model().await?;
+        self.still_uses(&model, services, change)?;
         self.put_into_service(&model, services, change.back, reporter).await?;
         if change.back { self.start_again(&model.name, &restarted, reporter).await } else { Ok(()) }
     }

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use super::model::Model;
 use crate::deploy::spec::Compose;
@@ -13,23 +11,14 @@ use crate::model::ProjectName;
 
 /// How many times `docker compose config` runs at once.
 const READING: usize = 4;
-/// For how long what was made of the files serves a deployment that goes on: its snapshot has just read them.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// What Compose made of each project's files when it was asked last: asking costs a process each time.
 #[derive(Debug)]
 pub(in crate::host) struct Memory {
-    models: Mutex<HashMap<ProjectName, Known>>,
+    models: Mutex<HashMap<ProjectName, (Compose, Model)>>,
     /// The ids of the containers that were restarted with what they follow, when each project was applied last.
     restarted: Mutex<HashMap<ProjectName, BTreeSet<String>>>,
     pub(super) reading: Semaphore,
-}
-
-#[derive(Debug)]
-struct Known {
-    compose: Compose,
-    model: Model,
-    read_at: Instant,
 }
 
 impl Default for Memory {
@@ -47,14 +36,7 @@ impl Memory {
         what: impl FnOnce(&Model) -> T,
     ) -> Option<T> {
         let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        models.get(project).filter(|known| known.compose == *compose).map(|known| what(&known.model))
-    }
-
-    /// What was made of the files a moment ago.
-    pub(super) fn fresh(&self, project: &ProjectName, compose: &Compose) -> Option<Model> {
-        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = models.get(project).filter(|known| known.compose == *compose)?;
-        (known.read_at.elapsed() < FRESH).then(|| known.model.clone())
+        models.get(project).filter(|(known, _)| known == compose).map(|(_, model)| what(model))
     }
 
     /// Notes that these containers of `project` were restarted.
@@ -77,7 +59,6 @@ impl Memory {
     /// Keeps what was made of the files just now.
     pub(super) fn learn(&self, project: &ProjectName, compose: &Compose, model: &Model) {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = Known { compose: compose.clone(), model: model.clone(), read_at: Instant::now() };
-        models.insert(project.clone(), known);
+        models.insert(project.clone(), (compose.clone(), model.clone()));
     }
 }
