@@ -62,7 +62,11 @@ impl Services {
             let patience = if stage == Stage::Closing { drain_timeout } else { ABORT_TIMEOUT };
             let late = self.wait_for(stage, Instant::now() + patience).await;
             if !late.is_empty() {
-                tracing::warn!(?stage, services = late.join(", "), "did not end in time");
+                tracing::warn!(
+                    ?stage,
+                    services = late.join(", "),
+                    "these services did not end in time; deployments under way resume at the next start"
+                );
             }
         }
     }

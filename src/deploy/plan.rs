@@ -194,9 +194,7 @@ impl Service {
     fn source(&self) -> Option<Source> {
         self.image().map(|image| Source::of(&self.reference, image))
     }
-}
 
-impl Service {
     fn expected(&self, image: Source) -> Expected {
         Expected { service: self.name.clone(), reference: Some(self.reference.clone()), image }
     }
