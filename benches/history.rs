@@ -51,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
         try_join_all(some.iter().map(|number| live_through(&store, project, *number, WORDS))).await?;
         passed.fetch_add(DAY, Ordering::Relaxed);
         if day % 30 == 29 || (day + 1) * a_day >= numbers.len() {
-            let Extent { bytes, deployments } = store.extent().await?;
+            let Extent { bytes, deployments, .. } = store.extent().await?;
             println!("day {}: {deployments} deployments, {} kB", day + 1, bytes / 1000);
         }
     }
@@ -69,7 +69,7 @@ async fn live_through(store: &Store, project: &str, number: usize, words: usize)
         pinned: Some(before.clone()),
         before: Before::Present(Present { image: Some(before), works: true, ended: false, ids: Vec::new() }),
     };
-    let snapshot = Snapshot { services: vec![service] };
+    let snapshot = Snapshot::of(vec![service]);
     let plan = plan::forward(&release, &snapshot, Rollout { images: Images::OnHost, names: Names::Tag, before: false });
     let steps = plan.steps.len();
 

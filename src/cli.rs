@@ -23,6 +23,8 @@ mod serve;
 mod status;
 mod table;
 mod what;
+mod when;
+mod which;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -53,9 +55,10 @@ Exit codes:
    0  succeeded          20  abandoned: nothing was touched
    1  internal           21  rolled back: what ran before runs again
    2  usage              22  rollback failed: a person is needed
-  10  refused            23  superseded by a newer one
-  11  not authentic      24  cancelled
-  12  unreachable        30  still running when the waiting ended";
+   3  not well (status)  23  superseded by a newer one
+  10  refused            24  cancelled
+  11  not authentic      30  still running when the waiting ended
+  12  unreachable";
 
 #[derive(Debug, Subcommand)]
 enum Command {

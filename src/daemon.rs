@@ -27,7 +27,7 @@ use crate::deploy::incident::HostEvent;
 use crate::host::SharedHost;
 use crate::http::{self, App, Door, Places, Readiness};
 use crate::lanes::Lanes;
-use crate::model::Clock;
+use crate::model::{Clock, Timestamp};
 use crate::runner::{Parts, Runner};
 use crate::senders::docker_puller::DockerPuller;
 use crate::service_manager::ServiceManager;
@@ -71,6 +71,8 @@ pub struct Daemon {
     drain_timeout: Duration,
     state_dir: PathBuf,
     record: Mutex<Record>,
+    /// When the configuration was read that is in force.
+    read_at: Mutex<Timestamp>,
 }
 
 impl Outside {
@@ -163,6 +165,7 @@ impl Daemon {
         Ok(Self {
             state_dir: settings.host.state_dir,
             record: Mutex::new(record.without_files()),
+            read_at: Mutex::new(settings.read_at),
             hooks,
             metrics,
             socket: settings.host.socket,
@@ -223,13 +226,16 @@ impl Daemon {
                 let anew = record.clone().reloaded(&settings);
                 write_down(&anew, &self.state_dir);
                 *record = anew.without_files();
+                *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = settings.read_at;
                 self.catalog.send_replace(Arc::new(settings.projects));
                 self.docker_puller.send_replace(settings.docker_puller);
                 self.readiness.send_replace(Readiness::Ready);
             }
             Err(error) => {
                 tracing::error!("the configuration is broken, the one before stays in force:\n{error}");
-                self.readiness.send_replace(Readiness::StaleConfiguration);
+                let problem = error.problems.first().map(ToString::to_string).unwrap_or_default().into();
+                let in_force_since = *self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+                self.readiness.send_replace(Readiness::StaleConfiguration { problem, in_force_since });
             }
         }
     }

@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod event;
 pub mod gate;
+pub mod in_service;
 pub mod incident;
 pub mod plan;
 pub mod recover;

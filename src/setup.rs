@@ -12,4 +12,4 @@ mod snippet;
 
 pub(crate) use project::{Made, Project};
 pub(crate) use project_files::KEY_ID;
-pub(crate) use snippet::Ci;
+pub(crate) use snippet::{Ci, Purpose};

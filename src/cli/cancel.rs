@@ -4,22 +4,29 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::output::Output;
+use super::which::{Which, is_under_way};
 use crate::client::{Client, Failure, Request};
-use crate::model::DeploymentId;
 
 /// Which deployment.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A deployment that waits ends at once. One that has touched nothing ends untouched. Any other is rolled back, which
-cannot be cancelled.")]
+cannot be cancelled.
+
+Examples:
+  windlass cancel shop
+  windlass cancel 0r2s4t6")]
 pub(super) struct Args {
-    /// The deployment's id, as `windlass list` shows it
-    #[arg(value_name = "ID")]
-    deployment: DeploymentId,
+    /// The project, whose deployment is cancelled that is under way; or an id, or its first or last characters
+    #[arg(value_name = "PROJECT|ID")]
+    deployment: Which,
 }
 
 pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
-    let id = &args.deployment;
+    let id = match args.deployment {
+        Which::Id(id) => id,
+        which => which.find(client, "no deployment was cancelled", "is under way", is_under_way).await?.id,
+    };
     let request = Request::post(format!("{id} was not cancelled"), format!("/v1/deployments/{id}/cancel"), &json!({}))?;
     let answer: Value = client.ask(&request).await?;
     if output.is_json() {

@@ -9,8 +9,9 @@ use super::output::Output;
 use super::what::What;
 use super::{follow, plan};
 use crate::client::{Begun, Client, Failure, Kind, Request, Watch};
-use crate::model::{DeliveryId, one_line};
+use crate::model::{DeliveryId, ProjectName, one_line};
 use crate::wire::request::HookBody;
+use crate::wire::text::Detail;
 use crate::wire::view::DeploymentView;
 
 /// What to deploy, and how long to wait for it.
@@ -78,7 +79,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
             .fix("leave out --delivery, or send it with a key: --url URL --key-file FILE"));
     }
     let request = Request::post(failing, args.what.path(client), &body)?.delivered_as(args.delivery);
-    args.waiting.see_through(client, request, output).await
+    args.waiting.see_through(client, args.what.project(), request, output).await
 }
 
 impl Waiting {
@@ -86,6 +87,7 @@ impl Waiting {
     pub(super) async fn see_through(
         &self,
         client: &Client,
+        project: &ProjectName,
         request: Request,
         output: &mut Output,
     ) -> Result<Exit, Failure> {
@@ -94,7 +96,7 @@ impl Waiting {
             return show_answer(&answer, output);
         }
         match Watch::begin(client, request).await? {
-            Begun::Watch(watch) => follow::to_the_end(*watch, self.wait, output).await,
+            Begun::Watch(watch) => follow::to_the_end(*watch, project.clone(), Detail::Brief, self.wait, output).await,
             Begun::Answer(answer) => show_answer(&answer, output),
         }
     }

@@ -16,6 +16,8 @@ pub(super) enum Exit {
     Internal = 1,
     /// The command line cannot be understood. clap ends with the same number.
     Usage = 2,
+    /// Something of what was asked about is not well.
+    NotWell = 3,
     /// windlass answered, and said no.
     Refused = 10,
     /// No key proved the request.

@@ -9,7 +9,7 @@ use super::global::Global;
 use super::output::{Output, Style};
 use crate::client::{Address, Failure};
 use crate::model::{ProjectName, Repository, UnitName, one_line};
-use crate::setup::{Ci, KEY_ID, Made, Project};
+use crate::setup::{Ci, KEY_ID, Made, Project, Purpose};
 
 /// Which project, and what puts it into service.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,8 @@ Examples:
   sudo windlass init shop --compose /srv/shop
   sudo windlass init site --unit site.service --image ghcr.io/acme/site
   sudo windlass --url https://deploy.example.com init shop --compose /srv/shop --ci github
-  windlass --url https://deploy.example.com init shop --ci gitlab     for a project that is there already")]
+  windlass --url https://deploy.example.com init shop --ci gitlab     for a project that is there already
+  windlass --url https://deploy.example.com init shop --ci github --plan     what a pull request would deploy")]
 pub(super) struct Args {
     /// The name that the project shall have
     project: ProjectName,
@@ -38,6 +39,9 @@ pub(super) struct Args {
     /// --unit, nothing else is done
     #[arg(long, value_name = "CI", value_parser = chosen)]
     ci: Option<Chosen>,
+    /// What is printed shows what a deployment would do, and deploys nothing: for pull requests
+    #[arg(long, requires = "ci")]
+    plan: bool,
 }
 
 /// The places that somebody named.
@@ -54,7 +58,7 @@ fn chosen(text: &str) -> Result<Chosen, String> {
 }
 
 pub(super) async fn run(args: Args, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
-    let Args { project, compose, unit, images, dir, ci } = args;
+    let Args { project, compose, unit, images, dir, ci, plan } = args;
     let config = global.config_file(dir.as_deref())?;
     let url = global.url().map(Address::elsewhere).transpose()?;
     let url = url.map(|url| url.to_string().trim_end_matches('/').to_owned());
@@ -63,7 +67,8 @@ pub(super) async fn run(args: Args, global: &Global, output: &mut Output) -> Res
         (None, Some(unit)) => Project::of_unit(project, images, &unit, &config)?,
         (None, None) => Project::configured(project, &config)?,
     };
-    let snippet = |ci: Ci| project.snippet(ci, url.as_deref());
+    let purpose = if plan { Purpose::Plan } else { Purpose::Deploy };
+    let snippet = |ci: Ci| project.snippet(ci, purpose, url.as_deref());
     let snippets = ci.as_ref().map_or(&[Ci::Shell][..], |chosen| &chosen.0);
     if output.is_json() {
         let snippets: Map<String, Value> =

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
+use super::when;
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, DeploymentId, ProjectName, Timestamp};
+use crate::model::{Clock, DeploymentId, ProjectName, Timestamp, Zone};
 use crate::wire::release::RequestedBy;
 use crate::wire::state::StatusWord;
 use crate::wire::view::{DeploymentView, Deployments};
@@ -25,11 +26,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<StatusWord>,
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     limit: u32,
     /// Older than this deployment
     #[arg(long, value_name = "ID")]
     before: Option<DeploymentId>,
+    /// Cut nothing, and show where the builds can be looked at
+    #[arg(long)]
+    wide: bool,
 }
 
 fn status(text: &str) -> Result<StatusWord, String> {
@@ -45,7 +49,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     // All of them are words without anything that a query would have to escape.
     let mut path = format!("/v1/deployments?limit={}", args.limit);
     let more = [
-        args.project.map(|project| format!("&project={project}")),
+        args.project.as_ref().map(|project| format!("&project={project}")),
         args.status.map(|status| format!("&status={status}")),
         args.before.map(|before| format!("&before={before}")),
     ];
@@ -60,7 +64,9 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     if deployments.is_empty() {
         output.remark("no such deployments");
     } else {
-        table_of(&deployments, Clock::system().now(), true).print(output);
+        let width = output.width().filter(|_| !args.wide);
+        let columns = Columns { project: args.project.is_none(), wide: width.is_none() };
+        table_of(&deployments, &Zone::of_system(), Clock::system().now(), columns).print(width, output);
     }
     Ok(Exit::Succeeded)
 }
@@ -76,27 +82,50 @@ fn by(requested_by: &RequestedBy) -> String {
     named.as_ref().map_or_else(|| known.to_owned(), |named| format!("{known} ({named})"))
 }
 
-/// Deployments as a table; of one project, its name need not stand in each row.
-pub(super) fn table_of(deployments: &[DeploymentView], now: Timestamp, of_many: bool) -> Table {
-    let mut headings = vec!["ID", "STATUS", "RELEASE", "AGE", "TOOK", "BY"];
-    if of_many {
-        headings.insert(1, "PROJECT");
+/// What a table of deployments shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    /// Whether each row names its project.
+    pub(super) project: bool,
+    /// Whether ids are shown in full, and where the builds can be looked at.
+    pub(super) wide: bool,
+}
+
+/// Deployments as a table: under each that did not succeed stands why.
+pub(super) fn table_of(deployments: &[DeploymentView], zone: &Zone, now: Timestamp, columns: Columns) -> Table {
+    let when = format!("WHEN ({})", zone.name(now));
+    let mut headings = vec![when.as_str(), "ID", "STATUS", "RELEASE", "TOOK", "BY", "COMMIT"];
+    if columns.project {
+        headings.insert(2, "PROJECT");
+    }
+    if columns.wide {
+        headings.push("BUILD");
     }
     let mut table = Table::new(&headings);
     for view in deployments {
-        let took = view.started_at.zip(view.finished_at).map(|(start, end)| table::duration(end.since(start)));
+        let took = view.started_at.zip(view.finished_at).map(|(start, end)| when::duration(end.since(start)));
+        let back = if view.rollback.is_some() { "back to " } else { "" };
+        let commit = view.requested_by.commit.as_deref();
+        let commit = commit.map(|commit| if columns.wide { commit } else { commit.get(..7).unwrap_or(commit) });
         let mut cells = vec![
-            Cell::new(Style::Dim, view.id.as_str()),
+            Cell::plain(when::both(zone, now, view.created_at)),
+            Cell::new(Style::Dim, if columns.wide { view.id.as_str() } else { table::short_id(&view.id) }),
             Cell::status(view.status),
-            Cell::plain(table::images(&view.release)),
-            Cell::plain(table::age(now, view.created_at)),
+            Cell::plain(back.to_owned() + &table::tags(&view.release)),
             Cell::plain(took.as_deref().unwrap_or("-")),
             Cell::new(Style::Dim, by(&view.requested_by)),
+            Cell::new(Style::Dim, commit.unwrap_or("-")),
         ];
-        if of_many {
-            cells.insert(1, Cell::plain(view.project.as_str()));
+        if columns.project {
+            cells.insert(2, Cell::plain(view.project.as_str()));
+        }
+        if columns.wide {
+            cells.push(Cell::new(Style::Dim, view.requested_by.run_url.as_deref().unwrap_or("-")));
         }
         table.row(cells);
+        if let Some(reason) = &view.reason {
+            table.note(Style::Dim, reason, "");
+        }
     }
     table
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
+use terminal_size::Width;
 
 use super::exit::Exit;
 use crate::client::{Failure, Kind};
@@ -57,6 +58,12 @@ impl Output {
     /// Whether colours are shown.
     pub(super) fn is_coloured(&self) -> bool {
         self.colour
+    }
+
+    /// How many columns there are, where somebody looks at a terminal that says so.
+    pub(super) fn width(&self) -> Option<usize> {
+        let (Width(columns), _) = terminal_size::terminal_size_of(io::stdout()).filter(|_| self.terminal)?;
+        Some(columns.into())
     }
 
     /// One line of the result.

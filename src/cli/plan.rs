@@ -1,8 +1,7 @@
 //! `windlass plan`: shows what a deployment would do.
 
 use super::exit::Exit;
-use super::output::{Output, Style};
-use super::table;
+use super::output::Output;
 use super::what::What;
 use crate::client::{Client, Failure, Request};
 use crate::model::one_line;
@@ -38,23 +37,8 @@ pub(super) fn show(plan: &PlanView, output: &mut Output) -> Result<Exit, Failure
         output.document(plan);
         return Ok(Exit::Succeeded);
     }
-    for line in lines(plan) {
+    for line in plan.in_lines() {
         output.line(one_line(&line, 1000));
     }
-    output.line(output.paint(Style::Dim, "nothing was changed"));
     Ok(Exit::Succeeded)
-}
-
-fn lines(plan: &PlanView) -> Vec<String> {
-    let or_nothing = |text: String| if text.is_empty() { "nothing of these images".to_owned() } else { text };
-    let mut lines = Vec::new();
-    lines.extend(plan.rollback.as_ref().map(|rollback| rollback.in_words(&plan.release)));
-    lines.extend([
-        format!("release   {}", table::images(&plan.release)),
-        format!("running   {}", or_nothing(table::images(&plan.previous))),
-        format!("services  {}", plan.services.join(", ")),
-    ]);
-    lines.extend(plan.steps.iter().enumerate().map(|(number, step)| format!("{:>8}. {step}", number + 1)));
-    lines.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
-    lines
 }

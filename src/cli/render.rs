@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::{Output, Style};
-use crate::model::{DeploymentId, one_line};
+use crate::model::{DeploymentId, ProjectName, Zone, one_line};
 use crate::wire::event::Event;
 use crate::wire::event::EventView;
 use crate::wire::state::Outcome;
-use crate::wire::text::TextWriter;
+use crate::wire::text::{Detail, TextWriter};
 
 use bars::Bars;
 
@@ -33,10 +33,10 @@ struct Record<'e> {
 }
 
 impl Renderer {
-    /// Shows `deployment` in the way that suits `output`.
-    pub(super) fn new(deployment: DeploymentId, output: &Output) -> Self {
-        let bars = (output.is_watched() && !output.is_json()).then(|| Bars::new(output.is_coloured()));
-        Self { writer: TextWriter::new(deployment.clone()), deployment, bars }
+    /// Shows `deployment` of `project` in the way that suits `output`.
+    pub(super) fn new(deployment: DeploymentId, project: ProjectName, detail: Detail, output: &Output) -> Self {
+        let bars = (output.is_watched() && !output.is_json()).then(|| Bars::new(output.is_coloured(), detail));
+        Self { writer: TextWriter::new(deployment.clone(), project, Zone::of_system(), detail), deployment, bars }
     }
 
     /// Shows one event. After the last one, says how the command ends.
@@ -45,10 +45,12 @@ impl Renderer {
             output.record(&Record { deployment: &self.deployment, event: view });
         } else {
             let lines = self.writer.tell(view.at, &view.event);
-            let lines: Vec<String> =
-                lines.iter().map(|line| output.paint(style(&view.event), &one_line(line, LONGEST_LINE))).collect();
+            let (first, rest) = styles(&view.event);
+            let styles = std::iter::once(first).chain(std::iter::repeat(rest));
+            let paint = |(line, style): (&String, Style)| output.paint(style, &one_line(line, LONGEST_LINE));
+            let lines: Vec<String> = lines.iter().zip(styles).map(paint).collect();
             match &mut self.bars {
-                Some(bars) => bars.show(output, view, self.writer.plan(), &lines),
+                Some(bars) => bars.show(output, view, &self.writer, &lines),
                 None => lines.iter().for_each(|line| output.line(line)),
             }
         }
@@ -64,14 +66,16 @@ impl Renderer {
     }
 }
 
-fn style(event: &Event) -> Style {
+/// How the first line about an event is shown, and the others.
+fn styles(event: &Event) -> (Style, Style) {
     match event {
-        Event::StepFailed { .. } | Event::RollingBack { .. } => Style::Bad,
-        Event::Finished { outcome: Outcome::Succeeded, .. } => Style::Good,
-        Event::Finished { outcome: Outcome::Superseded | Outcome::Cancelled, .. } | Event::Resumed => Style::Busy,
-        Event::Finished { .. } => Style::Bad,
-        Event::Said { .. } | Event::Progress { .. } | Event::Noted { .. } => Style::Dim,
-        _ => Style::Plain,
+        Event::StepFailed { .. } => (Style::Bad, Style::Dim),
+        Event::RollingBack { .. } | Event::Resumed => (Style::Busy, Style::Plain),
+        Event::Finished { outcome: Outcome::Succeeded, .. } => (Style::Good, Style::Plain),
+        Event::Finished { outcome: Outcome::Superseded | Outcome::Cancelled, .. } => (Style::Busy, Style::Plain),
+        Event::Finished { .. } => (Style::Bad, Style::Plain),
+        Event::Said { .. } | Event::Progress { .. } | Event::Noted { .. } => (Style::Dim, Style::Dim),
+        _ => (Style::Plain, Style::Plain),
     }
 }
 
@@ -79,7 +83,7 @@ fn style(event: &Event) -> Style {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::wire::event::Transfer;
+    use crate::wire::event::{Cause, Plan, Transfer};
 
     #[test]
     fn what_went_wrong_stands_out_and_what_is_said_on_the_way_stands_back() {
@@ -87,6 +91,7 @@ mod tests {
         for (event, expected) in [
             (Event::Started, Style::Plain),
             (Event::Resumed, Style::Busy),
+            (Event::RollingBack { cause: Cause::Failed, reason: String::new(), plan: Plan::default() }, Style::Busy),
             (Event::Said { step: 0, line: String::new() }, Style::Dim),
             (Event::Progress { step: 0, transfer: Transfer::default() }, Style::Dim),
             (Event::StepFailed { step: 0, reason: String::new(), evidence: Vec::new() }, Style::Bad),
@@ -97,7 +102,7 @@ mod tests {
             (finished(Outcome::RolledBack), Style::Bad),
             (finished(Outcome::RollbackFailed), Style::Bad),
         ] {
-            assert_eq!(style(&event), expected, "{event:?}");
+            assert_eq!(styles(&event).0, expected, "{event:?}");
         }
     }
 

@@ -5,9 +5,12 @@ use super::exit::Exit;
 use super::output::{Output, Style};
 use super::plan;
 use super::table::{self, Cell, Table};
+use super::when;
+use super::which::Which;
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, DeploymentId, ProjectName, Timestamp, one_line};
+use crate::model::{Clock, ProjectName, Timestamp, Zone, one_line};
 use crate::wire::request::RollbackBody;
+use crate::wire::text::short;
 use crate::wire::view::{ReleaseView, WaysBack};
 
 /// Which project, and how far back.
@@ -26,9 +29,9 @@ Examples:
 pub(super) struct Args {
     /// The project
     project: ProjectName,
-    /// The deployment whose release shall run again
+    /// The deployment whose release shall run again: its id, or the first or last characters of it
     #[arg(long, value_name = "ID")]
-    to: Option<DeploymentId>,
+    to: Option<Which>,
     /// List the releases that a rollback can go to, and why it does not go to the others
     #[arg(long, conflicts_with_all = ["to", "dry_run", "wait", "no_wait"])]
     list: bool,
@@ -44,14 +47,19 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     if args.list {
         return list(&args.project, &path, client, output).await;
     }
-    let body = RollbackBody { to: args.to };
+    let failing = format!("{} was not rolled back", args.project);
+    let to = match args.to {
+        None => None,
+        Some(Which::Id(id)) => Some(id),
+        Some(which) => Some(which.find(client, &failing, "is known", |_| true).await?.id),
+    };
+    let body = RollbackBody { to };
     if args.dry_run {
         let failing = format!("a rollback of {} cannot be planned", args.project);
         let request = Request::post(failing, format!("{path}?dry_run=1"), &body)?;
         return plan::show(&client.ask(&request).await?, output);
     }
-    let failing = format!("{} was not rolled back", args.project);
-    args.waiting.see_through(client, Request::post(failing, path, &body)?, output).await
+    args.waiting.see_through(client, &args.project, Request::post(failing, path, &body)?, output).await
 }
 
 async fn list(project: &ProjectName, path: &str, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
@@ -73,19 +81,21 @@ async fn list(project: &ProjectName, path: &str, client: &Client, output: &mut O
     }
     if !ways.releases.is_empty() {
         output.line("");
-        table_of(&ways, Clock::system().now()).print(output);
+        let width = output.width();
+        table_of(&ways, &Zone::of_system(), Clock::system().now(), width.is_none()).print(width, output);
     }
     Ok(Exit::Succeeded)
 }
 
-fn table_of(ways: &WaysBack, now: Timestamp) -> Table {
-    let mut table = Table::new(&["ID", "STATUS", "RELEASE", "AGE", "ROLLBACK"]);
+fn table_of(ways: &WaysBack, zone: &Zone, now: Timestamp, wide: bool) -> Table {
+    let when = format!("WHEN ({})", zone.name(now));
+    let mut table = Table::new(&[&when, "ID", "STATUS", "RELEASE", "ROLLBACK"]);
     for view in &ways.releases {
         table.row(vec![
-            Cell::new(Style::Dim, view.deployment.as_str()),
+            Cell::plain(when::both(zone, now, view.at)),
+            Cell::new(Style::Dim, if wide { view.deployment.as_str() } else { table::short_id(&view.deployment) }),
             Cell::status(view.status),
-            Cell::plain(table::images(&view.release)),
-            Cell::plain(table::age(now, view.at)),
+            Cell::plain(short(&view.release)),
             standing(ways, view),
         ]);
     }

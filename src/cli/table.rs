@@ -1,20 +1,35 @@
 //! Columns that line up, and moments as people say them.
 
-use std::time::Duration;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::output::{Output, Style};
-use crate::model::{Timestamp, one_line};
+use crate::model::{DeploymentId, one_line, short_tag};
 use crate::wire::release::ImageView;
 use crate::wire::state::Outcome;
 use crate::wire::state::StatusWord;
 
 /// Wider than any cell that can be read.
-const LONGEST_CELL: usize = 120;
+const LONGEST_CELL: usize = 1000;
+/// Columns between two cells.
+const GAP: usize = 2;
+/// Of a line that belongs to the one above.
+const INDENT: usize = 2;
+/// How many characters of an id tell it from the others of a host.
+const SHORT_ID: usize = 8;
+/// No column is cut to less.
+const LEAST: usize = 6;
 
 /// A table under a heading.
 #[derive(Debug)]
 pub(super) struct Table {
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+enum Row {
+    Cells(Vec<Cell>),
+    /// A line under a row that keeps to no column. Of its second part nothing is cut.
+    Note(Cell, String),
 }
 
 /// What stands in one place of a table.
@@ -44,37 +59,64 @@ impl Cell {
 impl Table {
     /// A table with these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|heading| Cell::new(Style::Dim, heading)).collect()] }
+        let headings = headings.iter().map(|heading| Cell::new(Style::Dim, heading)).collect();
+        Self { rows: vec![Row::Cells(headings)] }
     }
 
     /// One more row.
     pub(super) fn row(&mut self, cells: Vec<Cell>) {
-        self.rows.push(cells);
+        self.rows.push(Row::Cells(cells));
     }
 
-    /// Prints it.
-    pub(super) fn print(&self, output: &mut Output) {
-        for line in self.lines(|cell| output.paint(cell.style, &cell.text)) {
+    /// A line about the last row, and what to type next.
+    pub(super) fn note(&mut self, style: Style, text: &str, next: &str) {
+        self.rows.push(Row::Note(Cell::new(style, text), one_line(next, LONGEST_CELL)));
+    }
+
+    /// Prints it in at most `width` columns, where there is such a limit.
+    pub(super) fn print(&self, width: Option<usize>, output: &mut Output) {
+        for line in self.lines(width, |cell| output.paint(cell.style, &cell.text)) {
             output.line(line);
         }
     }
 
-    fn lines(&self, paint: impl Fn(&Cell) -> String) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count()).max().unwrap_or(0)
+    fn lines(&self, width: Option<usize>, paint: impl Fn(&Cell) -> String) -> Vec<String> {
+        let widths = self.widths(width);
+        let padded = |cell: &Cell, width: &usize| {
+            let cell = Cell { text: cut(&cell.text, *width), style: cell.style };
+            // Padded outside of the colour, or the colour would count as text.
+            paint(&cell) + &" ".repeat(width.saturating_sub(cell.text.width()) + GAP)
         };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let line = |row: &Vec<Cell>| {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                // Padded outside of the colour, or the colour would count as text.
-                let gap = " ".repeat(width - cell.text.chars().count() + 2);
-                line += &(paint(cell) + &gap);
+        let line = |row: &Row| match row {
+            Row::Cells(cells) => {
+                let line: String = cells.iter().zip(&widths).map(|(cell, width)| padded(cell, width)).collect();
+                line.trim_end().to_owned()
             }
-            line.trim_end().to_owned()
+            Row::Note(about, next) => {
+                let room = width.map_or(usize::MAX, |width| width.saturating_sub(2 * GAP + next.width()));
+                let about = Cell { text: cut(&about.text, room.saturating_sub(INDENT)), style: about.style };
+                format!("{}{}{}{next}", " ".repeat(INDENT), paint(&about), " ".repeat(GAP)).trim_end().to_owned()
+            }
         };
         self.rows.iter().map(line).collect()
+    }
+
+    /// How wide each column is: as its widest cell. Where that is too much in all, the widest columns are cut.
+    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
+        let mut widths: Vec<usize> = Vec::new();
+        for row in &self.rows {
+            let Row::Cells(cells) = row else { continue };
+            widths.resize(widths.len().max(cells.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = (*width).max(cell.text.width());
+            }
+        }
+        let gaps = GAP * widths.len().saturating_sub(1);
+        while limit.is_some_and(|limit| widths.iter().sum::<usize>() + gaps > limit) {
+            let Some(widest) = widths.iter_mut().filter(|width| **width > LEAST).max() else { break };
+            *widest -= 1;
+        }
+        widths
     }
 }
 
@@ -87,40 +129,40 @@ fn style_of(status: StatusWord) -> Style {
     }
 }
 
-/// How long ago something was, in one unit: `12s`, `3m`, `5h`, `2d`.
-pub(super) fn age(now: Timestamp, then: Timestamp) -> String {
-    let seconds = now.since(then).as_secs();
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
+/// `text` in at most `longest` columns of a terminal; what is longer ends with `…`.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    if text.width() <= longest {
+        return text.to_owned();
     }
-}
-
-/// How long something took: `1.2s`, `2m 5s`.
-pub(super) fn duration(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..60 => format!("{:.1}s", duration.as_secs_f64()),
-        seconds => format!("{}m {}s", seconds / 60, seconds % 60),
-    }
-}
-
-/// Images as people call them: `shop-api:main-3f2a91c (11507a0e2f5e)`, without registry and path.
-pub(super) fn images(images: &[ImageView]) -> String {
-    let short = |view: &ImageView| {
-        let reference = &view.image;
-        let path = reference.repository().path();
-        let mut text = path.rsplit('/').next().unwrap_or(path).to_owned();
-        if let Some(tag) = reference.tag() {
-            text += &format!(":{tag}");
-        }
-        if let Some(digest) = view.digest.as_ref().or(reference.digest()) {
-            text += &format!(" ({})", digest.short());
-        }
-        text
+    let mut left = longest.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= left;
+        left = left.saturating_sub(width);
+        fits
     };
-    images.iter().map(short).collect::<Vec<_>>().join(", ")
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// The last characters of an id, by which people tell one from another.
+pub(super) fn short_id(id: &DeploymentId) -> &str {
+    let id = id.as_str();
+    id.get(id.len().saturating_sub(SHORT_ID)..).unwrap_or(id)
+}
+
+/// Images by what tells one release from another: the tag alone where there is one image, `api:v2, web:v2` where there are
+/// several, the first digits of a digest where there is no tag.
+pub(super) fn tags(images: &[ImageView]) -> String {
+    let digest =
+        |image: &ImageView| image.digest.as_ref().or(image.image.digest()).map(|digest| digest.short().to_owned());
+    match images {
+        [] => "-".to_owned(),
+        [image] => match image.image.tag() {
+            Some(tag) => short_tag(tag).to_owned(),
+            None => digest(image).unwrap_or_else(|| image.image.short()),
+        },
+        several => several.iter().map(|image| image.image.short()).collect::<Vec<_>>().join(", "),
+    }
 }
 
 #[cfg(test)]
@@ -133,32 +175,45 @@ mod tests {
         let mut table = Table::new(&["PROJECT", "STATUS"]);
         table.row(vec![Cell::plain("shop"), Cell::status(StatusWord::Ended(Outcome::RolledBack))]);
         table.row(vec![Cell::plain("käsekuchen"), Cell::new(Style::Dim, "never")]);
-        let plain = table.lines(|cell| cell.text.clone());
+        let plain = table.lines(None, |cell| cell.text.clone());
         assert_eq!(plain, ["PROJECT     STATUS", "shop        rolled_back", "käsekuchen  never"]);
-        let painted = table.lines(|cell| format!("<{}>", cell.text));
+        let painted = table.lines(None, |cell| format!("<{}>", cell.text));
         assert_eq!(painted[1], "<shop>        <rolled_back>");
     }
 
     #[test]
+    fn what_is_too_wide_is_cut_where_it_is_widest_and_what_to_type_stays() {
+        let mut table = Table::new(&["PROJECT", "LAST"]);
+        table.row(vec![Cell::plain("shop"), Cell::plain("the database is being moved by ann")]);
+        table.note(Style::Bad, "the port 8080 is taken by another container", "windlass follow shop");
+        table.row(vec![Cell::plain("東京"), Cell::plain("v1")]);
+        let lines = table.lines(Some(40), |cell| cell.text.clone());
+        assert_eq!(
+            lines,
+            [
+                "PROJECT  LAST",
+                "shop     the database is being moved by…",
+                "  the port 8080…  windlass follow shop",
+                "東京     v1"
+            ]
+        );
+        assert!(lines.iter().all(|line| line.width() <= 40));
+        assert!(table.lines(None, |cell| cell.text.clone())[2].contains("another container"));
+    }
+
+    #[test]
     fn a_cell_cannot_leave_its_place() {
-        assert_eq!(Cell::plain("a\nb\u{1b}[2Kc").text, "a b [2Kc");
+        assert_eq!(Cell::plain("a\nb\u{1b}[2Kc").text, "a bc");
     }
 
     #[test]
-    fn moments_are_told_in_one_unit() {
-        let now = Timestamp::from_millis(1_000_000_000);
-        let ago = |seconds: i64| age(now, Timestamp::from_millis(now.as_millis() - seconds * 1000));
-        let told: Vec<String> = [0, 59, 60, 3599, 3600, 172_799, 172_800, -5].into_iter().map(ago).collect();
-        assert_eq!(told, ["0s", "59s", "1m", "59m", "1h", "47h", "2d", "0s"]);
-        assert_eq!(duration(Duration::from_millis(1240)), "1.2s");
-        assert_eq!(duration(Duration::from_secs(125)), "2m 5s");
-    }
-
-    #[test]
-    fn an_image_is_told_by_its_last_name_its_tag_and_its_digest() {
+    fn a_release_is_told_by_its_tag_and_by_its_names_where_it_has_several_images() {
         let image: ImageReference = "ghcr.io/acme/shop-api:v2".parse().unwrap();
-        let view = |digest| ImageView { image: image.clone(), digest };
-        assert_eq!(images(&[view(None)]), "shop-api:v2");
-        assert_eq!(images(&[view(Some(Digest::of(b"new"))), view(None)]), "shop-api:v2 (11507a0e2f5e), shop-api:v2");
+        let view = ImageView { image: image.clone(), digest: Some(Digest::of(b"new")) };
+        assert_eq!(tags(&[]), "-");
+        assert_eq!(tags(std::slice::from_ref(&view)), "v2");
+        assert_eq!(tags(&[view.clone(), view]), "shop-api:v2, shop-api:v2");
+        let bare: ImageReference = format!("{}@{}", image.repository(), Digest::of(b"new")).parse().unwrap();
+        assert_eq!(tags(&[ImageView { image: bare, digest: None }]), "11507a0e2f5e");
     }
 }

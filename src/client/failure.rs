@@ -103,7 +103,7 @@ mod tests {
             .fix("windlass unfreeze shop");
         assert_eq!(
             failure.to_string(),
-            "error: shop was not deployed\n  why: frozen   fix: rm -rf / [2K\n  fix: windlass unfreeze shop"
+            "error: shop was not deployed\n  why: frozen   fix: rm -rf /\n  fix: windlass unfreeze shop"
         );
     }
 }

@@ -25,8 +25,8 @@ impl News {
         while manager.listens() {
             let line = {
                 let activity = self.activity.borrow_and_update();
-                let readiness = *self.readiness.borrow_and_update();
-                describe(&activity, readiness, self.catalog.borrow_and_update().len())
+                let readiness = self.readiness.borrow_and_update();
+                describe(&activity, &readiness, self.catalog.borrow_and_update().len())
             };
             manager.status(&line);
             tokio::select! {
@@ -54,9 +54,9 @@ pub(super) async fn prove_life(store: Store, manager: Arc<ServiceManager>, stop:
 }
 
 /// One line: `deploying shop (ID), 1 waiting`.
-fn describe(activity: &Activity, readiness: Readiness, projects: usize) -> String {
+fn describe(activity: &Activity, readiness: &Readiness, projects: usize) -> String {
     let mut line = String::new();
-    if readiness == Readiness::Draining {
+    if *readiness == Readiness::Draining {
         line += "stopping; ";
     }
     for (number, (id, project)) in activity.running.iter().enumerate() {
@@ -70,7 +70,7 @@ fn describe(activity: &Activity, readiness: Readiness, projects: usize) -> Strin
     } else if activity.running.is_empty() {
         let _ = write!(line, ", {projects} project{}", if projects == 1 { "" } else { "s" });
     }
-    if readiness == Readiness::StaleConfiguration {
+    if let Readiness::StaleConfiguration { .. } = readiness {
         line += "; the newest configuration is broken, the one before is in force";
     }
     line
@@ -79,6 +79,7 @@ fn describe(activity: &Activity, readiness: Readiness, projects: usize) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
 
     fn activity(running: &[(&str, &str)], waiting: usize) -> Activity {
         let entry = |(id, project): &(&str, &str)| (id.parse().unwrap(), project.parse().unwrap());
@@ -89,7 +90,8 @@ mod tests {
     fn the_line_names_what_is_being_deployed_and_what_is_wrong() {
         const ONE: &str = "01kah3z5qk8y1v6t5r4p3n2m1a";
         const TWO: &str = "01kah3z5qk8y1v6t5r4p3n2m1b";
-        let line = |activity: &Activity, readiness| describe(activity, readiness, 3);
+        let broken = Readiness::StaleConfiguration { problem: "x".into(), in_force_since: Timestamp::from_millis(0) };
+        let line = |activity: &Activity, readiness| describe(activity, &readiness, 3);
         assert_eq!(line(&activity(&[], 0), Readiness::Ready), "idle, 3 projects");
         assert_eq!(
             line(&activity(&[(ONE, "shop")], 1), Readiness::Ready),
@@ -100,7 +102,7 @@ mod tests {
             format!("stopping; deploying shop ({ONE}), site ({TWO})")
         );
         assert_eq!(
-            line(&activity(&[], 0), Readiness::StaleConfiguration),
+            line(&activity(&[], 0), broken),
             "idle, 3 projects; the newest configuration is broken, the one before is in force"
         );
     }

@@ -254,13 +254,14 @@ impl fmt::Display for Source {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pull { image } => write!(f, "pull {image}"),
-            Self::Keep { images } => {
-                f.write_str("keep ")?;
-                join(f, images)
-            }
+            Self::Pull { image } => write!(f, "pull {} ({})", image.image.short(), image.digest.short()),
+            Self::Keep { images } if images.len() == 1 => f.write_str("keep 1 image from being pruned"),
+            Self::Keep { images } => write!(f, "keep {} images from being pruned", images.len()),
             Self::Before { .. } => f.write_str("run the command before"),
-            Self::Pin { reference, image } => write!(f, "pin {reference} to {image}"),
+            Self::Pin { reference, image } => {
+                let (Source::Registry(PinnedImage { digest, .. }) | Source::Local(digest)) = image;
+                write!(f, "pin {} to {}", reference.short(), digest.short())
+            }
             Self::Apply { services, .. } => {
                 f.write_str("apply ")?;
                 join(f, services)
@@ -276,7 +277,7 @@ impl fmt::Display for Step {
                 }
                 if !unpin.is_empty() {
                     f.write_str(if services.is_empty() { "unpin " } else { ", unpin " })?;
-                    join(f, unpin)?;
+                    join(f, &unpin.iter().map(ImageReference::short).collect::<Vec<_>>())?;
                 }
                 Ok(())
             }
@@ -339,22 +340,22 @@ pub(crate) mod tests {
             service("api", "r.io/api:live", Some("old"), Some(("old", true))),
             service("worker", "r.io/api:live", Some("old"), Some(("old", true))),
         ];
-        (vec![release("r.io/api:v2")], Snapshot { services })
+        (vec![release("r.io/api:v2")], Snapshot::of(services))
     }
 
     #[test]
     fn two_services_of_one_image_are_pulled_and_pinned_once() {
         let (release, snapshot) = a_shop();
         assert_snapshot!(forward(&release, &snapshot, BY_TAG).to_string(), @r"
-        1. pull r.io/api:v2 (11507a0e2f5e)
-        2. keep r.io/api:v2 (11507a0e2f5e), r.io/api:live (cba06b5736fa)
-        3. pin r.io/api:live to r.io/api:v2 (11507a0e2f5e)
+        1. pull api:v2 (11507a0e2f5e)
+        2. keep 2 images from being pruned
+        3. pin api:live to 11507a0e2f5e
         4. apply api, worker
         5. await healthy api, worker
         ");
         assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @r"
-        1. pull r.io/api:live (cba06b5736fa)
-        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        1. pull api:live (cba06b5736fa)
+        2. pin api:live to cba06b5736fa
         3. apply api, worker
         4. await healthy api, worker
         ");
@@ -362,27 +363,26 @@ pub(crate) mod tests {
 
     #[test]
     fn the_way_back_from_a_first_deployment_is_nothing_at_all() {
-        let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", None, None)] };
-        assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @"1. remove api, unpin r.io/api:live");
+        let snapshot = Snapshot::of(vec![service("api", "r.io/api:live", None, None)]);
+        assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @"1. remove api, unpin api:live");
     }
 
     #[test]
     fn what_was_pulled_but_never_started_is_pinned_again_and_not_started() {
-        let snapshot = Snapshot { services: vec![service("api", "r.io/api:live", Some("old"), None)] };
+        let snapshot = Snapshot::of(vec![service("api", "r.io/api:live", Some("old"), None)]);
         assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @r"
-        1. pull r.io/api:live (cba06b5736fa)
-        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        1. pull api:live (cba06b5736fa)
+        2. pin api:live to cba06b5736fa
         3. remove api
         ");
     }
 
     #[test]
     fn a_service_that_had_crashed_is_put_back_but_not_waited_for() {
-        let snapshot =
-            Snapshot { services: vec![service("api", "r.io/api:live", Some("moved"), Some(("old", false)))] };
+        let snapshot = Snapshot::of(vec![service("api", "r.io/api:live", Some("moved"), Some(("old", false)))]);
         assert_snapshot!(rollback(&snapshot, BY_TAG).to_string(), @r"
-        1. pull r.io/api:live (cba06b5736fa)
-        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        1. pull api:live (cba06b5736fa)
+        2. pin api:live to cba06b5736fa
         3. apply api
         ");
     }
@@ -391,8 +391,8 @@ pub(crate) mod tests {
     fn an_image_built_on_this_host_is_named_by_its_id() {
         let mut built = service("api", "r.io/api:live", None, None);
         built.before = present(Some(LocalImage { digest: None, ..image("old") }), true);
-        assert_snapshot!(rollback(&Snapshot { services: vec![built] }, BY_TAG).to_string(), @r"
-        1. pin r.io/api:live to local image cba06b5736fa
+        assert_snapshot!(rollback(&Snapshot::of(vec![built]), BY_TAG).to_string(), @r"
+        1. pin api:live to cba06b5736fa
         2. apply api
         3. await healthy api
         ");
@@ -402,15 +402,15 @@ pub(crate) mod tests {
     fn of_a_unit_only_what_is_pinned_is_known() {
         let mut unit = service("api", "r.io/api:live", Some("old"), None);
         unit.before = present(None, true);
-        assert_snapshot!(rollback(&Snapshot { services: vec![unit.clone()] }, BY_TAG).to_string(), @r"
-        1. pull r.io/api:live (cba06b5736fa)
-        2. pin r.io/api:live to r.io/api:live (cba06b5736fa)
+        assert_snapshot!(rollback(&Snapshot::of(vec![unit.clone()]), BY_TAG).to_string(), @r"
+        1. pull api:live (cba06b5736fa)
+        2. pin api:live to cba06b5736fa
         3. apply api
         4. await healthy api
         ");
         unit.pinned = None;
-        assert_snapshot!(rollback(&Snapshot { services: vec![unit] }, BY_TAG).to_string(), @r"
-        1. unpin r.io/api:live
+        assert_snapshot!(rollback(&Snapshot::of(vec![unit]), BY_TAG).to_string(), @r"
+        1. unpin api:live
         2. apply api
         3. await healthy api
         ");

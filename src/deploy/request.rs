@@ -315,7 +315,7 @@ mod tests {
         ask.commit = Some("3f2a91c\n\u{1b}[31mforged".to_owned());
         let request = simply(&ask).unwrap();
         assert_eq!(request.wanted, Wanted::Images(vec!["ghcr.io/acme/api:v2".parse().unwrap()]));
-        assert_eq!(request.requested_by.commit.as_deref(), Some("3f2a91c  [31mforged"));
+        assert_eq!(request.requested_by.commit.as_deref(), Some("3f2a91c forged"));
         assert_eq!(request.requested_by.key.unwrap().as_str(), "ci");
     }
 

@@ -46,7 +46,7 @@ mod tests {
         let made_from = LocalImage { id: Digest::of(b"id"), digest: Some(digest) };
         let before = Before::Present(Present { image: Some(made_from), works: true, ended: false, ids: vec![] });
         let web = Service { name: "web".to_owned(), reference, pinned: None, before };
-        Snapshot { services: vec![web] }
+        Snapshot::of(vec![web])
     }
 
     fn good(release: &[&str], before: &str) -> Status {

@@ -7,6 +7,9 @@ use crate::model::{ImageReference, LocalImage, PinnedImage};
 pub struct Snapshot {
     /// In the order in which the target names them.
     pub services: Vec<Service>,
+    /// The images among them that windlass has deployed, by the names by which it did: on the host they have only those
+    /// that the target gives them.
+    pub deployed: Vec<PinnedImage>,
 }
 
 /// One service whose image is of a released repository.
@@ -78,6 +81,20 @@ pub enum Condition {
 }
 
 impl Snapshot {
+    /// What the machine says of these services.
+    #[must_use]
+    pub const fn of(services: Vec<Service>) -> Self {
+        Self { services, deployed: Vec::new() }
+    }
+
+    /// [`Snapshot::previous`], each image by the name by which it was deployed, where it was.
+    #[must_use]
+    pub fn ran(&self) -> Vec<PinnedImage> {
+        let name =
+            |image: PinnedImage| self.deployed.iter().find(|known| known.is_same(&image)).cloned().unwrap_or(image);
+        self.previous().into_iter().map(name).collect()
+    }
+
     /// The release that ran before, as far as its images came from a registry; each image once.
     #[must_use]
     pub fn previous(&self) -> Vec<PinnedImage> {

@@ -144,16 +144,6 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The images of the newest good release in whose place something else runs: somebody changed by hand what was
-    /// deployed. Where nothing runs at all of an image's repository, there is nothing else.
-    #[must_use]
-    pub fn drift(&self, running: &[Instance]) -> Vec<PinnedImage> {
-        let newest = self.candidates.last().and_then(|place| self.entries.get(*place));
-        let release = newest.map(|entry| entry.release.as_slice()).unwrap_or_default();
-        let differs = |image: &&PinnedImage| is_there(running, image) && !runs(running, image, |_| true);
-        release.iter().filter(differs).cloned().collect()
-    }
-
     /// The way to the release of `entry`.
     #[must_use]
     pub fn to(&self, entry: &Entry<'_>, running: &[Instance]) -> WayBack {
@@ -175,8 +165,14 @@ impl<'a> History<'a> {
 
     /// The same image by the name by which it was deployed: on the host it has only the one that the target gives it.
     fn named(&self, found: PinnedImage) -> PinnedImage {
+        self.deployed_as(&found).cloned().unwrap_or(found)
+    }
+
+    /// The image by the name by which it was deployed last, where it was.
+    #[must_use]
+    pub fn deployed_as(&self, image: &PinnedImage) -> Option<&PinnedImage> {
         let mut known = self.entries.iter().filter_map(|entry| entry.past.status.release.as_deref()).flatten();
-        known.find(|known| same(known, &found)).cloned().unwrap_or(found)
+        known.find(|known| known.is_same(image))
     }
 }
 
@@ -189,13 +185,13 @@ fn is_not_broken(instance: &Instance) -> bool {
 }
 
 /// Whether all that runs of the image's repository is that image, and is as it is asked for.
-fn runs(running: &[Instance], image: &PinnedImage, asked: fn(&Instance) -> bool) -> bool {
+pub(super) fn runs(running: &[Instance], image: &PinnedImage, asked: fn(&Instance) -> bool) -> bool {
     let is_it = |instance: &Instance| instance.digest == image.digest.as_str() && asked(instance);
     is_there(running, image) && of_repository(running, image).all(is_it)
 }
 
 /// Whether anything runs of the image's repository.
-fn is_there(running: &[Instance], image: &PinnedImage) -> bool {
+pub(super) fn is_there(running: &[Instance], image: &PinnedImage) -> bool {
     of_repository(running, image).next().is_some()
 }
 
@@ -210,12 +206,8 @@ fn pinned(instance: &Instance) -> Option<PinnedImage> {
     Some(image.pinned(instance.digest.parse().ok()?))
 }
 
-fn same(one: &PinnedImage, other: &PinnedImage) -> bool {
-    one.digest == other.digest && one.image.repository() == other.image.repository()
-}
-
 fn same_release(one: &[PinnedImage], other: &[PinnedImage]) -> bool {
-    one.len() == other.len() && one.iter().all(|image| other.iter().any(|known| same(known, image)))
+    one.len() == other.len() && one.iter().all(|image| other.iter().any(|known| known.is_same(image)))
 }
 
 /// The release `before`, with the images that were moved in the place of those of their repositories.
@@ -280,6 +272,7 @@ fn go_forward(new: &Entry<'_>, entries: &mut [Entry<'_>], candidates: &mut Vec<u
 #[cfg(test)]
 mod tests {
     use super::super::event::{Cause, Event, RequestedBy};
+    use super::super::in_service::{drift, in_service};
     use super::super::plan::{self, Plan, Step};
     use super::super::snapshot::Snapshot;
     use super::*;
@@ -528,7 +521,11 @@ mod tests {
 
     #[test]
     fn what_runs_in_place_of_what_was_deployed_is_drift() {
-        let drift = |shop: &Shop| shop.read(|history| history.drift(&shop.running));
+        let drift = |shop: &Shop| {
+            let at = Timestamp::from_millis(0);
+            let past = shop.past.iter().rev().map(|(id, status)| Past { id, at, status });
+            drift(&in_service(past, &["r.io/api", "r.io/web"].map(|name| name.parse().unwrap())), &shop.running)
+        };
         let mut shop = shop(&["web:v1", "web:v2"]);
         shop.deploy(&["api:v1"]);
         assert_eq!(drift(&shop), []);

@@ -140,7 +140,6 @@ impl Machine {
     async fn pull(&self, image: &PinnedImage, reporter: &Reporter) -> Result<(), HostError> {
         let source = Source::Registry(image.clone());
         if self.engine.image_of(&source).await?.is_some() {
-            reporter.say("already present");
             return Ok(());
         }
         let login = self.credentials.login(image.image.repository().host()).await;

@@ -13,13 +13,16 @@ use super::error::Error;
 use crate::deploy::catalog::Project;
 use crate::deploy::event::Outcome;
 use crate::deploy::snapshot::Instance;
-use crate::model::DeploymentId;
+use crate::model::{DeploymentId, one_line};
 use crate::store::Deployment;
 use crate::wire::json as wire_json;
 use crate::wire::view::{DeploymentView, RunningView, Times, runs};
 
 /// How long the machine has to say what runs. An answer without that is better than none.
 const OBSERVING: Duration = Duration::from_millis(2500);
+
+/// Longer lines are cut.
+const LONGEST_LINE: usize = 1000;
 
 /// `value` as JSON.
 pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
@@ -30,6 +33,12 @@ pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
             Error::Broken.into_response()
         }
     }
+}
+
+/// Lines for people.
+pub(super) fn text(lines: &[String]) -> Response {
+    let lines: String = lines.iter().map(|line| one_line(line, LONGEST_LINE) + "\n").collect();
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], lines).into_response()
 }
 
 /// Names the deployment that an answer is about.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use super::App;
-use super::answer::{accepted, json, locate};
+use super::answer::{accepted, json, locate, text};
 use super::error::Error;
 use super::event_stream::{EventStream, Until};
 use super::follow::Follower;
@@ -32,13 +32,16 @@ impl App {
             Decided::Planned { run, rollback } => {
                 let mut view = PlanView::new(&run.release, &run.snapshot, &run.plan, rollback.as_ref());
                 view.warnings = run.warnings;
-                return Ok(json(StatusCode::OK, &view));
+                return Ok(match wish.form {
+                    Form::Text => text(&view.in_lines()),
+                    Form::Json | Form::Events => json(StatusCode::OK, &view),
+                });
             }
             Decided::Accepted { deployment, .. } => *deployment,
         };
         let until = wish.wait.map(|wait| Instant::now() + wait);
         let format = match wish.form {
-            Form::Text => Format::text(deployment.id.clone()),
+            Form::Text => Format::text(deployment.id.clone(), deployment.project.clone()),
             Form::Events => Format::Events,
             // One that has an outcome was asked for before: the truth about it does not depend on who waits.
             Form::Json if deployment.status.outcome().is_some() => {

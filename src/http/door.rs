@@ -6,17 +6,19 @@ use axum::http::header::{CONTENT_LENGTH, DATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::error::Error;
+use super::error::{self, Error};
 use super::peer::Peer;
 use super::{App, limits};
 
 /// Turns away what is too large, ambiguous, or cannot be an address of ours.
 pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_hook = request.uri().path().starts_with("/v1/hooks/");
-    let mut response = match admit(&app, &request) {
+    let takes_text = error::takes_text(request.headers());
+    let answer = match admit(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
+    let mut response = if takes_text { error::as_text(answer) } else { answer };
     if is_hook {
         app.0.tally.answered(response.status());
     }

@@ -1,17 +1,18 @@
-//! The answers that are not what the caller wished for: each a problem of RFC 9457 with a stable name.
+//! The answers that are not what the caller wished for: each a problem of RFC 9457 with a stable name, and a line of text
+//! for callers that take no more.
 
 use std::error::Error as _;
 
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::refusals;
+use super::{negotiate, refusals};
 use crate::deploy::event::Outcome;
 use crate::deploy::gate::Closed;
 use crate::deploy::request::Refusal;
 use crate::intake::Refused;
-use crate::model::{DeploymentId, KeyId};
+use crate::model::{DeploymentId, KeyId, one_line};
 use crate::runner::{NoWayBack, SubmitError};
 use crate::store::StoreError;
 use crate::wire::json;
@@ -68,6 +69,9 @@ pub(super) enum Error {
     #[error("internal error: see the log on the host")]
     Broken,
 }
+
+/// Longer than any reason that is given.
+const LONGEST_LINE: usize = 4000;
 
 struct Kind(StatusCode, &'static str, &'static str);
 
@@ -187,6 +191,36 @@ fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {
     }
 }
 
+/// The same for people: what is said to callers that take text.
+#[derive(Debug, Clone)]
+pub(super) struct InWords(String);
+
+impl Error {
+    fn in_words(&self) -> String {
+        match self {
+            Self::Ended(view, outcome) => {
+                format!("{outcome} {}: {}", view.id, view.reason.as_deref().unwrap_or("no reason is known"))
+            }
+            _ => format!("refused: {self}"),
+        }
+    }
+}
+
+/// Whether a caller with these headers is told what is wrong as text rather than as JSON.
+pub(super) fn takes_text(headers: &HeaderMap) -> bool {
+    const FORMS: [(&str, bool); 2] = [("application/json", false), ("text/plain", true)];
+    negotiate::choose(headers, ("application/problem+json", false), &FORMS)
+}
+
+/// `response`, as text where it is an [`Error`].
+pub(super) fn as_text(mut response: Response) -> Response {
+    if let Some(InWords(words)) = response.extensions_mut().remove() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        *response.body_mut() = format!("{}\n", one_line(&words, LONGEST_LINE)).into();
+    }
+    response
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.log();
@@ -196,6 +230,7 @@ impl IntoResponse for Error {
         // Text and a JSON value: there is nothing in it that could fail to be written.
         let body = json::compact(&problem).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        response.extensions_mut().insert(InWords(self.in_words()));
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

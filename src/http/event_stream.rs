@@ -129,7 +129,7 @@ impl EventStream {
             Happened::Read(Ok(entries)) => self.tell(entries, words),
             Happened::Read(Err(error)) => {
                 tracing::error!(deployment = %self.follower.id(), %error, "failed to read the journal");
-                self.break_off(Interruption::Unreadable, words);
+                self.interrupt(Interruption::Unreadable, words);
             }
             Happened::Nothing => self.format.heartbeat(self.clock.now(), words),
             // What was written in the meantime is told first: it may be the outcome.
@@ -160,7 +160,7 @@ impl EventStream {
         if entries.is_empty() {
             // Only where nobody waits for more, or not any longer.
             return match self.interrupted {
-                Some(why) => self.break_off(why, words),
+                Some(why) => self.interrupt(why, words),
                 None => self.end(words),
             };
         }
@@ -174,7 +174,7 @@ impl EventStream {
                 // Notes may follow, but nobody waits for them.
                 return match outcome {
                     Outcome::Succeeded => self.end(words),
-                    _ if self.only_success_ends_well => self.stage = Stage::BreakingOff,
+                    _ if self.only_success_ends_well => self.break_off(words),
                     _ => self.end(words),
                 };
             }
@@ -186,8 +186,13 @@ impl EventStream {
         self.stage = Stage::Over;
     }
 
-    fn break_off(&mut self, why: Interruption, words: &mut Vec<u8>) {
+    fn interrupt(&mut self, why: Interruption, words: &mut Vec<u8>) {
         self.format.interrupted(why, words);
+        self.break_off(words);
+    }
+
+    fn break_off(&mut self, words: &mut Vec<u8>) {
+        self.format.breaking_off(words);
         self.stage = Stage::BreakingOff;
     }
 }

@@ -3,15 +3,17 @@
 use std::io::Write as _;
 
 use crate::deploy::event::Event;
-use crate::deploy::status::{Phase, State, Status};
-use crate::model::{DeploymentId, Timestamp, one_line};
+use crate::model::{DeploymentId, ProjectName, Timestamp, Zone, one_line};
 use crate::store::Entry;
 use crate::wire::event::EventView;
 use crate::wire::json;
-use crate::wire::text::TextWriter;
+use crate::wire::text::{Detail, TextWriter};
 
 /// Longer lines are cut.
 const LONGEST_LINE: usize = 4000;
+
+/// What a caller reads last whose program will report an error of the network.
+const ON_PURPOSE: &str = "  this transfer is ended early on purpose, so that the job fails: curl calls that error 18\n";
 
 /// The form of a stream, and what it has to remember.
 pub(super) enum Format {
@@ -25,16 +27,7 @@ pub(super) enum Format {
     /// Server-sent events.
     Events,
     /// Lines for people.
-    Text(Box<TextFormat>),
-}
-
-/// What has been told in words.
-pub(super) struct TextFormat {
-    id: DeploymentId,
-    writer: TextWriter,
-    status: Option<Status>,
-    /// When what is going on now began.
-    since: Option<Timestamp>,
+    Text(Box<TextWriter>),
 }
 
 /// Why a stream ends before the deployment does.
@@ -49,10 +42,9 @@ pub(super) enum Interruption {
 }
 
 impl Format {
-    /// Lines about the deployment `id`, from its first event on.
-    pub(super) fn text(id: DeploymentId) -> Self {
-        let writer = TextWriter::new(id.clone());
-        Self::Text(Box::new(TextFormat { id, writer, status: None, since: None }))
+    /// Lines about the deployment `id` of `project`, from its first event on.
+    pub(super) fn text(id: DeploymentId, project: ProjectName) -> Self {
+        Self::Text(Box::new(TextWriter::new(id, project, Zone::utc(), Detail::Brief)))
     }
 
     pub(super) const fn content_type(&self) -> &'static str {
@@ -82,7 +74,7 @@ impl Format {
                 write_json(out, seq, at, &event);
                 out.extend_from_slice(b"\n\n");
             }
-            Self::Text(text) => text.entry(at, &event, out),
+            Self::Text(writer) => write_lines(out, &writer.tell(at, &(&event).into())),
         }
     }
 
@@ -92,7 +84,7 @@ impl Format {
             Self::Array { .. } => {}
             Self::Lines => out.push(b'\n'),
             Self::Events => out.extend_from_slice(b": still there\n\n"),
-            Self::Text(text) => text.heartbeat(now, out),
+            Self::Text(writer) => write_lines(out, &[writer.waiting(now)]),
         }
     }
 
@@ -106,10 +98,20 @@ impl Format {
         match self {
             Self::Array { .. } | Self::Lines => {}
             Self::Events => drop(write!(out, ": {why}\n\n")),
-            Self::Text(text) => {
-                let id = &text.id;
-                let _ = writeln!(out, "running {id}: {why}; GET /v1/deployments/{id}/events follows it");
+            Self::Text(writer) => {
+                let id = writer.deployment();
+                write_lines(
+                    out,
+                    &[format!("running {id}: {why}"), format!("  windlass follow {id} shows how it ends")],
+                );
             }
+        }
+    }
+
+    /// Says that the body is broken off, which programs report as an error of the network.
+    pub(super) fn breaking_off(&self, out: &mut Vec<u8>) {
+        if let Self::Text(_) = self {
+            out.extend_from_slice(ON_PURPOSE.as_bytes());
         }
     }
 
@@ -126,32 +128,10 @@ fn write_json(out: &mut Vec<u8>, seq: i64, at: Timestamp, event: &Event) {
     out.extend(json::compact(&EventView { id: seq, at, event: event.into() }).unwrap_or_default().into_bytes());
 }
 
-impl TextFormat {
-    fn entry(&mut self, at: Timestamp, event: &Event, out: &mut Vec<u8>) {
-        for line in self.writer.tell(at, &event.into()) {
-            let _ = writeln!(out, "{}", one_line(&line, LONGEST_LINE));
-        }
-        let before = self.status.as_ref().map(going_on);
-        match &mut self.status {
-            None => self.status = Status::begin(event).ok(),
-            // What cannot follow was not written; and these are words, on which nothing depends.
-            Some(status) => drop(status.apply(event)),
-        }
-        if self.status.as_ref().map(going_on) != before {
-            self.since = Some(at);
-        }
-    }
-
-    fn heartbeat(&self, now: Timestamp, out: &mut Vec<u8>) {
-        let (phase, since) = (self.status.as_ref().map_or("queued", going_on), self.since.unwrap_or(now));
-        let _ = writeln!(out, "... still {} ({} s)", phase.replace('_', " "), now.since(since).as_secs());
-    }
-}
-
-fn going_on(status: &Status) -> &'static str {
-    match status.state {
-        State::Queued => "queued",
-        State::Running | State::Finished(_) => status.phase().map_or("running", Phase::as_str),
+fn write_lines(out: &mut Vec<u8>, lines: &[String]) {
+    for line in lines {
+        // Of a vector: nothing can fail.
+        let _ = writeln!(out, "{}", one_line(line, LONGEST_LINE));
     }
 }
 
@@ -163,6 +143,7 @@ mod tests {
     use crate::deploy::event::{Cause, Outcome, RequestedBy, Wanted};
     use crate::deploy::plan::{Change, Plan, Step};
     use crate::deploy::snapshot::Snapshot;
+    use crate::model::{Digest, ImageReference};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(1_763_680_200_000 + seconds * 1000)
@@ -176,7 +157,9 @@ mod tests {
         let events = [
             Event::Queued { wanted, requested_by: RequestedBy::default(), rollback: None },
             Event::Started,
-            Event::Resolved { images: vec![] },
+            Event::Resolved {
+                images: vec!["r.io/web:v2".parse::<ImageReference>().unwrap().pinned(Digest::of(b"v2"))],
+            },
             Event::Planned { snapshot: Snapshot::default(), plan: apply(), target: None },
             Event::StepStarted { step: 0 },
             Event::StepFailed { step: 0, reason: "no\nroom".to_owned(), evidence: vec![] },
@@ -202,33 +185,34 @@ mod tests {
     }
 
     fn text() -> Format {
-        Format::text("01jd5zk0000000000000000000".parse().unwrap())
+        Format::text("01jd5zk0000000000000000000".parse().unwrap(), "shop".parse().unwrap())
     }
 
     #[test]
     fn a_heartbeat_says_what_is_going_on_and_since_when() {
         assert_snapshot!(told(text(), |format, now, out| format.heartbeat(now, out)), @r"
-        queued 01jd5zk0000000000000000000: r.io/web:v2
-        ... still queued (7 s)
-        started
-        ... still resolving (7 s)
-        ... still resolving (17 s)
-        now running: nothing of this release's images
-        ... still applying (7 s)
-        [1/1] apply web
-        ... still applying (17 s)
-        [1/1] failed: no room
-        ... still applying (27 s)
-        rolling back: no room
-        ... still rolling back (7 s)
-        rolled_back 01jd5zk0000000000000000000: no room [2K
+        queued 01jd5zk0000000000000000000 at 2025-11-20 23:10:00 UTC: web:v2
+        23:10:07 ... queued, 7 s so far
+        23:10:17 ... asking what the images are and what runs, 17 s so far
+        23:10:27 ... asking what the images are and what runs, 27 s so far
+        23:10:30 web:v2 (fb04dcb6970e) comes into service; nothing of it runs now
+        23:10:37 ... working, 37 s so far
+        23:10:47 ... [1/1] apply web, 7 s so far
+        23:10:50 [1/1] apply web failed after 10.0 s: no room
+        23:10:57 ... working, 57 s so far
+        23:11:00 taking it out of service again: nothing of it ran before
+        23:11:07 ... going back, 67 s so far
+        rolled_back 01jd5zk0000000000000000000 in 1 min 10 s: no room
+          nothing of it is in service, as before
+          all lines: windlass follow 01jd5zk0000000000000000000
         ");
     }
 
     #[test]
-    fn whatever_was_said_is_one_line_and_the_last_one_begins_with_the_outcome() {
+    fn whatever_was_said_is_one_line_and_the_last_one_that_is_not_indented_begins_with_the_outcome() {
         let told = told(text(), |_, _, _| {});
-        assert!(told.lines().last().unwrap().starts_with("rolled_back 01jd5zk0000000000000000000: no room"), "{told}");
+        let last = told.lines().rfind(|line| !line.starts_with(' ')).unwrap();
+        assert!(last.starts_with("rolled_back 01jd5zk0000000000000000000 in 1 min 10 s: no room"), "{told}");
         assert!(told.bytes().all(|byte| byte >= b' ' || byte == b'\n'), "{told:?}");
     }
 
@@ -236,7 +220,10 @@ mod tests {
     fn an_interruption_says_running_and_where_to_go_on() {
         let mut out = Vec::new();
         text().interrupted(Interruption::WaitIsOver, &mut out);
-        assert_snapshot!(String::from_utf8(out).unwrap(), @"running 01jd5zk0000000000000000000: it has not ended within the time that was to be waited; GET /v1/deployments/01jd5zk0000000000000000000/events follows it");
+        assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        running 01jd5zk0000000000000000000: it has not ended within the time that was to be waited
+          windlass follow 01jd5zk0000000000000000000 shows how it ends
+        ");
     }
 
     #[test]

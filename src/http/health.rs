@@ -11,7 +11,7 @@ pub(super) async fn livez() -> &'static str {
 }
 
 pub(super) async fn readyz(State(app): State<App>) -> Response {
-    let readiness = *app.0.readiness.borrow();
+    let readiness = app.0.readiness.borrow().clone();
     let status = if readiness.takes_work() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, format!("{}\n", readiness.as_str())).into_response()
 }

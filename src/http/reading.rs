@@ -1,9 +1,12 @@
 //! Answers those who read: deployments, their events, projects.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -15,18 +18,24 @@ use super::follow::Follower;
 use super::format::Format;
 use super::negotiate::choose;
 use super::peer::Peer;
+use super::readiness::Readiness;
 use crate::deploy::catalog::Project;
 use crate::deploy::gate::Freeze;
+use crate::deploy::in_service::drift;
+use crate::deploy::snapshot::Instance;
 use crate::deploy::status::State as Progress;
-use crate::model::DeploymentId;
+use crate::model::{DeploymentId, Digest, ImageReference};
 use crate::store::{Extent, Filter};
 use crate::wire::release::ImageView;
 use crate::wire::state::StatusWord;
-use crate::wire::view::{Deployments, FreezeView, ProjectView, Projects, StateView, runs};
+use crate::wire::view::{BrokenConfiguration, Deployments, FreezeView, ProjectView, Projects, StateView, runs};
 
 /// How many deployments a list has, unless it is said, and at most.
 const SOME: usize = 50;
 const MOST: usize = 500;
+
+/// How many projects are read from the machine at a time.
+const AT_ONCE: usize = 8;
 
 pub(super) async fn deployment(
     State(access): State<Access>,
@@ -46,6 +55,7 @@ struct Listing {
     #[serde(rename = "project")]
     _project: Option<IgnoredAny>,
     status: Option<StatusWord>,
+    id: Option<String>,
     limit: Option<usize>,
     before: Option<DeploymentId>,
 }
@@ -54,24 +64,46 @@ pub(super) async fn deployments(State(access): State<Access>, request: Request) 
     let (head, _) = request.into_parts();
     let name = named_project(&head);
     let project = access.limited_to(&head, name.as_deref())?;
-    let Listing { status, limit, before, .. } = query(&head)?;
+    let Listing { status, id, limit, before, .. } = query(&head)?;
     let status = status.map(Progress::from);
     let limit = limit.unwrap_or(SOME).clamp(1, MOST);
-    let found = access.app.0.store.deployments(&Filter { project, status, limit, before }).await?;
+    let found = access.app.0.store.deployments(&Filter { project, status, id, limit, before }).await?;
     let deployments = found.into_iter().map(|deployment| view(deployment, None)).collect();
     Ok(json(StatusCode::OK, &Deployments { deployments }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Showing {
+    #[serde(rename = "project")]
+    _project: Option<IgnoredAny>,
+    running: Option<String>,
 }
 
 pub(super) async fn projects(State(access): State<Access>, request: Request) -> Result<Response, Error> {
     let (head, _) = request.into_parts();
     let name = named_project(&head);
-    let mut projects = Vec::new();
-    for project in access.projects(&head, name.as_deref())? {
-        projects.push(project_view(&access, &project).await?);
-    }
-    let state = if access.is_open() { Some(access.app.0.store.extent().await?) } else { None };
-    let state = state.map(|Extent { bytes, deployments }| StateView { bytes, deployments });
-    Ok(json(StatusCode::OK, &Projects { projects, state }))
+    let found = access.projects(&head, name.as_deref())?;
+    let with_running = match query::<Showing>(&head)?.running.as_deref() {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => return Err(Error::NotUnderstood("write `running=1` or `running=0`".to_owned())),
+    };
+    let show = async |project: &Arc<Project>| match project_view(&access, project).await? {
+        view if with_running && view.newest.is_some() => with_what_runs(&access, project, view).await,
+        view => Ok(view),
+    };
+    let projects = stream::iter(&found).map(show).buffered(AT_ONCE).try_collect().await?;
+    let store = &access.app.0.store;
+    let state = if access.is_open() { Some(store.extent().await?) } else { None };
+    let state = state.map(|Extent { bytes, free_bytes, deployments }| StateView { bytes, free_bytes, deployments });
+    let broken_configuration = match &*access.app.0.readiness.borrow() {
+        Readiness::StaleConfiguration { problem, in_force_since } if access.is_open() => {
+            Some(BrokenConfiguration { problem: problem.to_string(), in_force_since: *in_force_since })
+        }
+        _ => None,
+    };
+    Ok(json(StatusCode::OK, &Projects { projects, state, broken_configuration }))
 }
 
 pub(super) async fn project(
@@ -81,17 +113,55 @@ pub(super) async fn project(
 ) -> Result<Response, Error> {
     let (head, _) = request.into_parts();
     let project = access.project(&head, &name)?;
-    let mut view = project_view(&access, &project).await?;
-    match access.app.instances(Some(&project)).await {
-        Ok(instances) => {
-            let newest = view.newest.as_ref().map(|newest| &newest.id);
-            let drift = access.app.0.runner.drift(&project, newest, &instances).await?;
-            view.drift = ImageView::release(&drift);
-            view.running = Some(runs(instances));
+    let view = project_view(&access, &project).await?;
+    Ok(json(StatusCode::OK, &with_what_runs(&access, &project, view).await?))
+}
+
+/// `view` with what the machine says of the project.
+async fn with_what_runs(access: &Access, project: &Arc<Project>, mut view: ProjectView) -> Result<ProjectView, Error> {
+    let before = view.newest.as_ref().map(|newest| newest.id.clone());
+    let store = &access.app.0.store;
+    let instances = match access.app.instances(Some(project)).await {
+        Ok(instances) => instances,
+        Err(reason) => {
+            view.unreadable = Some(reason);
+            return Ok(view);
         }
-        Err(reason) => view.unreadable = Some(reason),
+    };
+    let in_service = access.app.0.runner.in_service(project).await?;
+    view.in_service = in_service.iter().map(|known| ImageView::from(&known.image)).collect();
+    // What runs is no drift while a deployment changes it.
+    let newest = store.newest(&project.spec.name).await?;
+    let is_settled = newest.is_some_and(|newest| newest.status.outcome().is_some() && Some(newest.id) == before);
+    if is_settled {
+        view.drift = ImageView::release(&drift(&in_service, &instances));
     }
-    Ok(json(StatusCode::OK, &view))
+    let mut since = None;
+    for instance in &instances {
+        let known = in_service.iter().find(|known| known.image.digest.as_str() == instance.digest);
+        since = since.max(known.map(|known| known.since));
+        let image = match known {
+            Some(known) => ImageView::from(&known.image),
+            None => match by_digest(instance) {
+                Some(image) => image,
+                None => continue,
+            },
+        };
+        if !view.runs.contains(&image) {
+            view.runs.push(image);
+        }
+    }
+    view.since = since.filter(|_| view.drift.is_empty());
+    view.running = Some(runs(instances));
+    Ok(view)
+}
+
+/// What runs, by its digest alone: the name by which it was started may mean something else by now.
+fn by_digest(instance: &Instance) -> Option<ImageView> {
+    let image = ImageReference::parse_familiar(&instance.image).ok()?;
+    let digest: Digest = instance.digest.parse().ok()?;
+    let image = format!("{}@{digest}", image.repository()).parse().ok()?;
+    Some(ImageView { image, digest: Some(digest) })
 }
 
 #[derive(Deserialize)]
@@ -141,7 +211,7 @@ pub(super) async fn events(
         Form::Array => Format::Array { begun: false },
         Form::Lines => Format::Lines,
         Form::Events => Format::Events,
-        Form::Text => Format::text(found.id),
+        Form::Text => Format::text(found.id, found.project),
     };
     let until = if follow { Until::Outcome { at_most: None } } else { Until::Now };
     let stream = EventStream::new(&access.app, &head, follower, format, until);
@@ -165,14 +235,23 @@ fn last_event(headers: &HeaderMap) -> Result<i64, Error> {
 pub(super) async fn project_view(access: &Access, project: &Project) -> Result<ProjectView, Error> {
     let spec = &project.spec;
     let store = &access.app.0.store;
+    let newest = store.newest(&spec.name).await?;
+    let doing = match &newest {
+        Some(newest) if newest.status.state == Progress::Running => store.last_words(&newest.id).await?,
+        _ => None,
+    };
     Ok(ProjectView {
         name: spec.name.clone(),
         images: spec.images.iter().map(ToString::to_string).collect(),
         tags: spec.tags.clone(),
         target: spec.target.as_str().to_owned(),
         frozen: store.frozen(&spec.name).await?.map(freeze_view),
-        newest: store.newest(&spec.name).await?.map(|newest| view(newest, None)),
+        newest: newest.map(|newest| view(newest, None)),
         running: None,
+        runs: Vec::new(),
+        in_service: Vec::new(),
+        since: None,
+        doing,
         drift: Vec::new(),
         unreadable: None,
     })

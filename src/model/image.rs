@@ -153,6 +153,19 @@ impl ImageReference {
         self.digest.as_ref()
     }
 
+    /// The reference as people call it, without registry and path: `shop-api:v2`, or `shop-api@11507a0e2f5e`. Of a tag that
+    /// is a whole hash, such as that of a commit, the first 12 digits.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let path = self.repository.path();
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match (&self.tag, &self.digest) {
+            (Some(tag), _) => format!("{name}:{}", short_tag(tag)),
+            (None, Some(digest)) => format!("{name}@{}", digest.short()),
+            (None, None) => name.to_owned(),
+        }
+    }
+
     /// This reference with `digest` named besides.
     #[must_use]
     pub fn with_digest(mut self, digest: Digest) -> Self {
@@ -172,6 +185,12 @@ impl PinnedImage {
     #[must_use]
     pub fn by_digest(&self) -> String {
         format!("{}@{}", self.image.repository, self.digest)
+    }
+
+    /// Whether both are one image of one repository, whatever their tags.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.image.repository == other.image.repository
     }
 }
 
@@ -266,6 +285,13 @@ fn is_path_component(component: &str) -> bool {
     component
         .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         .all(|separator| matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-'))
+}
+
+/// A tag as people call it.
+#[must_use]
+pub fn short_tag(tag: &str) -> &str {
+    let is_hash = tag.len() >= 40 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    tag.get(..12).filter(|_| is_hash).unwrap_or(tag)
 }
 
 fn is_tag(tag: &str) -> bool {

@@ -367,10 +367,17 @@ impl Execution {
         &mut self,
         attempt: impl FnMut() -> F,
     ) -> Result<T, Failure> {
-        // Nobody is told of the attempts before there is a plan; the failure says it all.
-        let (reporter, _) = Reporter::new();
+        let (reporter, mut remarks) = Reporter::new();
         let persistence = Persistence { patience: self.inner.patience, insistence: None, deadline: self.deadline };
-        self.guard().watch(insist(persistence, &reporter, attempt)).await
+        let trying = self.guard().watch(insist(persistence, &reporter, attempt));
+        tokio::pin!(trying);
+        loop {
+            tokio::select! {
+                biased;
+                Some(Remark::Line(text)) = remarks.recv() => self.journal.mention(Event::Noted { text }).await,
+                result = &mut trying => return result,
+            }
+        }
     }
 
     /// A rollback is worth all the time there is: the alternative is a service that is down. That the release of before

@@ -126,7 +126,8 @@ impl Persistence {
     }
 }
 
-/// Tries again, with growing pauses, for as long as it is worth it.
+/// Tries again, with growing pauses, for as long as it is worth it. What is in the way is told at once, and again when it
+/// is something else.
 pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
     persistence: Persistence,
     reporter: &Reporter,
@@ -134,16 +135,24 @@ pub(super) async fn insist<T, F: Future<Output = Result<T, HostError>>>(
 ) -> Result<T, HostError> {
     let mut pause = RETRY_FIRST;
     let mut until = None;
+    let mut told = String::new();
     loop {
         let error = match attempt().await {
             Err(error) => error,
             done => return done,
         };
         let Some(limit) = persistence.until(&error) else { return Err(error) };
-        if Instant::now() + pause >= *until.get_or_insert(limit) {
+        let now = Instant::now();
+        let until = *until.get_or_insert(limit);
+        if now + pause >= until {
             return Err(error);
         }
-        reporter.say(&format!("{error}; trying again"));
+        let reason = error.to_string();
+        if reason != told {
+            let left = Duration::from_secs((until - now).as_secs());
+            reporter.say(&format!("{reason}; trying again for up to {}", humantime::format_duration(left)));
+            told = reason;
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_LONGEST);
     }

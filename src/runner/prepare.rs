@@ -6,14 +6,15 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::Runner;
 use super::execution::Execution;
 use super::guard::Failure;
+use super::{Runner, past_of};
 use crate::deploy::plan::{self, Plan};
 use crate::deploy::rollout::Rollout;
 use crate::deploy::sharing::conflict;
 use crate::deploy::snapshot::Snapshot;
 use crate::deploy::spec::ProjectSpec;
+use crate::deploy::way_back::History;
 use crate::host::HostError;
 use crate::model::{PinnedImage, Repository};
 
@@ -36,7 +37,15 @@ impl Runner {
         repositories: &[Repository],
     ) -> Result<Snapshot, HostError> {
         self.find_conflict(spec, repositories).await?;
-        self.0.host.snapshot(spec, repositories).await
+        let mut snapshot = self.0.host.snapshot(spec, repositories).await?;
+        // These are words for people, on which nothing depends.
+        if let Ok(past) = self.past(&spec.name, None).await {
+            let past: Vec<_> = past.iter().map(past_of).collect();
+            let history = History::read(&past, &spec.images);
+            snapshot.deployed =
+                snapshot.previous().iter().filter_map(|image| history.deployed_as(image)).cloned().collect();
+        }
+        Ok(snapshot)
     }
 
     /// Fails where another project starts something else by a name that this release would be given.

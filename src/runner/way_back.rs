@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::Runner;
 use crate::deploy::catalog::Project;
 use crate::deploy::event::Outcome;
-use crate::deploy::snapshot::Instance;
+use crate::deploy::in_service::{InService, in_service};
+use crate::deploy::spec::ProjectSpec;
 use crate::deploy::way_back::{History, Nothing, Past, WayBack};
 use crate::host::HostError;
-use crate::model::{DeploymentId, PinnedImage, ProjectName, Timestamp};
+use crate::model::{DeploymentId, ProjectName, Timestamp};
 use crate::store::{Deployment, Filter, StoreError};
 
 /// How many deployments are looked at, and how many good ones besides where those are older.
@@ -86,24 +87,20 @@ impl Runner {
         Ok(history.to(entry, &running))
     }
 
-    /// What was deployed, where something else is `running`. Nothing while a deployment changes that, or where one came
-    /// after `newest`, which was the newest before the machine was read.
+    /// What windlass has put into service of `project`.
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub async fn drift(
-        &self,
-        project: &Project,
-        newest: Option<&DeploymentId>,
-        running: &[Instance],
-    ) -> Result<Vec<PinnedImage>, StoreError> {
-        let past = self.past(&project.spec.name, None).await?;
-        let is_settled = |now: &Deployment| now.status.outcome().is_some() && newest == Some(&now.id);
-        if !past.first().is_some_and(is_settled) {
-            return Ok(Vec::new());
-        }
-        let past: Vec<Past<'_>> = past.iter().map(past_of).collect();
-        Ok(History::read(&past, &project.spec.images).drift(running))
+    pub async fn in_service(&self, project: &Project) -> Result<Vec<InService>, StoreError> {
+        // Most deployments move all that a project has.
+        const FEW: usize = 2;
+        let ProjectSpec { name, images, .. } = &*project.spec;
+        let read = async |limit| {
+            let past = self.0.store.succeeded(name, limit).await?;
+            Ok::<_, StoreError>((in_service(past.iter().map(past_of), images), past.len()))
+        };
+        let (found, count) = read(FEW).await?;
+        if found.len() == images.len() || count < FEW { Ok(found) } else { Ok(read(GOOD).await?.0) }
     }
 
     /// What a rollback of `project` can go to: the deployments to read a [`History`] from, newest first, with `to`

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::new_files::NewFiles;
 use super::project_files::Files;
-use super::snippet::{Ci, Hook};
+use super::snippet::{Ci, Hook, Purpose};
 use crate::client::{Failure, Kind};
 use crate::config::{self, Settings};
 use crate::daemon;
@@ -118,7 +118,7 @@ impl Project {
 
     /// What to paste into `ci`, for a windlass at `url`: where that is not known, on this host for a shell, and an
     /// example for all others.
-    pub(crate) fn snippet(&self, ci: Ci, url: Option<&str>) -> String {
+    pub(crate) fn snippet(&self, ci: Ci, purpose: Purpose, url: Option<&str>) -> String {
         let here = format!("http://{}", self.listen);
         let unknown = if ci == Ci::Shell { &here } else { SOMEWHERE };
         ci.snippet(&Hook {
@@ -127,6 +127,7 @@ impl Project {
             url: url.unwrap_or(unknown),
             key_hex: &self.key_hex(),
             timeout: self.timeout,
+            purpose,
         })
     }
 

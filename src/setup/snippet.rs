@@ -37,6 +37,17 @@ pub(super) struct Hook<'a> {
     /// How the key is shown as hex digits.
     pub(super) key_hex: &'a str,
     pub(super) timeout: Duration,
+    /// What is asked for.
+    pub(super) purpose: Purpose,
+}
+
+/// What a snippet asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A deployment.
+    Deploy,
+    /// What a deployment would do, such as for a pull request.
+    Plan,
 }
 
 /// Leaves in `WINDLASS_KEY_HEX` the key without blanks and line ends, if it is hex digits. openssl would print any other
@@ -89,18 +100,29 @@ impl Ci {
     pub(super) fn snippet(self, hook: &Hook<'_>) -> String {
         let (_, _, template) = self.row();
         let (key, options) = match self {
-            Self::Shell => (hook.key_hex, "-fsSN"),
+            Self::Shell => (hook.key_hex, "-sSN"),
             // A windlass that is being started anew is called again.
-            _ => (r#"printf %s "${WINDLASS_KEY_HEX-}""#, "-fsSN --retry 3 --retry-connrefused"),
+            _ => (r#"printf %s "${WINDLASS_KEY_HEX-}""#, "-sSN --retry 3 --retry-connrefused"),
+        };
+        let (verb, title, ask, suffix, query) = match hook.purpose {
+            Purpose::Deploy => {
+                let wait = humantime::format_duration(hook.timeout).to_string().replace(' ', "");
+                ("deploy", "Deploy", "", "", format!("?wait={wait}"))
+            }
+            Purpose::Plan => ("plan", "Plan", r#","dry_run":true"#, "-plan", String::new()),
         };
         let project = hook.project.as_str();
-        let wait = humantime::format_duration(hook.timeout).to_string().replace(' ', "");
+        let send = [("options", options.to_owned()), ("project", project.to_owned()), ("query", query)];
         let values = [
             ("project", project.to_owned()),
+            ("verb", verb.to_owned()),
+            ("Verb", title.to_owned()),
+            ("ask", ask.to_owned()),
+            ("suffix", suffix.to_owned()),
             ("image", hook.image.map(ToString::to_string).unwrap_or_default()),
             ("url", hook.url.to_owned()),
             ("check", filled(CHECK, &[("key", key.to_owned())])),
-            ("send", filled(SEND, &[("options", options.to_owned()), ("project", project.to_owned()), ("wait", wait)])),
+            ("send", filled(SEND, &send)),
         ];
         filled(template, &values.map(|(marker, value)| (marker, self.escaped(&value))))
     }
@@ -145,6 +167,7 @@ mod tests {
             url,
             key_hex: "sudo windlass key hex /etc/windlass/keys/shop-ci.key",
             timeout: Duration::from_secs(90 * 60),
+            purpose: Purpose::Deploy,
         })
     }
 
@@ -175,10 +198,12 @@ mod tests {
         IMAGE=ghcr.io/acme/shop-api:TAG   # the one to deploy
         WINDLASS_KEY_HEX=$(sudo windlass key hex /etc/windlass/keys/shop-ci.key | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
           { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
-        id=$(openssl rand -hex 16); ts=$(date +%s); body="{\"image\":\"$IMAGE\"}"
+        id=$(openssl rand -hex 16); ts=$(date +%s); body=$(printf '{"image":"%s"}' "$IMAGE")
         sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
           openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-        curl -fsSN \
+        fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+          { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused shop` does, on its host' >&2; }
+        curl "$fail" -sSN \
           -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
           -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
@@ -203,14 +228,16 @@ mod tests {
                 WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
                   { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
                 IMAGE="ghcr.io/acme/shop-api:$GITHUB_SHA"   # what this build has pushed
-                # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
+                # One id for one attempt of one job: sent again it joins what it began, and begins nothing twice.
                 id="$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT-$GITHUB_JOB"
                 ts=$(date +%s)
                 body=$(printf '{"image":"%s","commit":"%s","run_url":"%s"}' "$IMAGE" "$GITHUB_SHA" \
                   "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID")
                 sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
                   openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-                curl -fsSN --retry 3 --retry-connrefused \
+                fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+                  { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused shop` does, on its host' >&2; }
+                curl "$fail" -sSN --retry 3 --retry-connrefused \
                   -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
                   -H 'Content-Type: application/json' -H 'Accept: text/plain' \
                   -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
@@ -233,14 +260,16 @@ mod tests {
               WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
                 { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
               IMAGE="ghcr.io/acme/shop-api:$CI_COMMIT_SHA"   # what this build has pushed
-              # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
+              # One id for one attempt of one job: sent again it joins what it began, and begins nothing twice.
               id="gitlab-$CI_JOB_ID"
               ts=$(date +%s)
               body=$(printf '{"image":"%s","commit":"%s","run_url":"%s"}' "$IMAGE" "$CI_COMMIT_SHA" \
                 "$CI_JOB_URL")
               sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
                 openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-              curl -fsSN --retry 3 --retry-connrefused \
+              fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+                { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused shop` does, on its host' >&2; }
+              curl "$fail" -sSN --retry 3 --retry-connrefused \
                 -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
                 -H 'Content-Type: application/json' -H 'Accept: text/plain' \
                 -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
@@ -264,14 +293,16 @@ mod tests {
                   WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
                     { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
                   IMAGE="ghcr.io/acme/shop-api:$CIRCLE_SHA1"   # what this build has pushed
-                  # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
+                  # One id for one attempt of one job: sent again it joins what it began, and begins nothing twice.
                   id="circleci-$CIRCLE_WORKFLOW_JOB_ID"
                   ts=$(date +%s)
                   body=$(printf '{"image":"%s","commit":"%s","run_url":"%s"}' "$IMAGE" "$CIRCLE_SHA1" \
                     "$CIRCLE_BUILD_URL")
                   sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
                     openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-                  curl -fsSN --retry 3 --retry-connrefused \
+                  fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+                    { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused shop` does, on its host' >&2; }
+                  curl "$fail" -sSN --retry 3 --retry-connrefused \
                     -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
                     -H 'Content-Type: application/json' -H 'Accept: text/plain' \
                     -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
@@ -292,14 +323,16 @@ mod tests {
                 WINDLASS_KEY_HEX=$(printf %s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
                   { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
                 IMAGE="ghcr.io/acme/shop-api:$GIT_COMMIT"   # what this build has pushed
-                # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
+                # One id for one attempt of one job: sent again it joins what it began, and begins nothing twice.
                 id=$(printf %s "$BUILD_TAG" | tr -c 'A-Za-z0-9_-' '-')
                 ts=$(date +%s)
                 body=$(printf '{"image":"%s","commit":"%s","run_url":"%s"}' "$IMAGE" "$GIT_COMMIT" \\
                   "$BUILD_URL")
                 sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
                   openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-                curl -fsSN --retry 3 --retry-connrefused \\
+                fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+                  { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused shop` does, on its host' >&2; }
+                curl "$fail" -sSN --retry 3 --retry-connrefused \\
                   -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \\
                   -H 'Content-Type: application/json' -H 'Accept: text/plain' \\
                   -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
@@ -319,14 +352,16 @@ mod tests {
         WINDLASS_KEY_HEX=$(printf %%s "${WINDLASS_KEY_HEX-}" | tr -d '[:space:]' | grep -Ex '([0-9a-fA-F]{2}){16,}') ||
           { echo 'WINDLASS_KEY_HEX is not a key in hex digits, as `windlass key hex FILE` prints it' >&2; exit 1; }
         IMAGE="ghcr.io/acme/shop-api:$BUILD_VCS_NUMBER"   # what this build has pushed
-        # One id for one attempt of one job: sent again it joins its deployment, and never starts a second one.
+        # One id for one attempt of one job: sent again it joins what it began, and begins nothing twice.
         id="teamcity-%teamcity.build.id%"
         ts=$(date +%%s)
         body=$(printf '{"image":"%%s","commit":"%%s","run_url":"%%s"}' "$IMAGE" "$BUILD_VCS_NUMBER" \
           "%teamcity.serverUrl%/build/%teamcity.build.id%")
         sig=$(printf '%%s.%%s.%%s' "$id" "$ts" "$body" |
           openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-        curl -fsSN --retry 3 --retry-connrefused \
+        fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+          { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused shop` does, on its host' >&2; }
+        curl "$fail" -sSN --retry 3 --retry-connrefused \
           -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
           -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"

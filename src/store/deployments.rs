@@ -38,6 +38,8 @@ pub struct Filter {
     pub project: Option<ProjectName>,
     /// In this state alone.
     pub status: Option<State>,
+    /// Whose id begins or ends with these characters.
+    pub id: Option<String>,
     /// At most as many.
     pub limit: usize,
     /// Accepted before this one. Before one that is not known there is nothing.
@@ -46,7 +48,7 @@ pub struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { project: None, status: None, limit: 50, before: None }
+        Self { project: None, status: None, id: None, limit: 50, before: None }
     }
 }
 
@@ -110,7 +112,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn succeeded(&self, project: &ProjectName, limit: usize) -> Result<Vec<Deployment>, StoreError> {
         let status = Some(State::Finished(Outcome::Succeeded));
-        self.deployments(&Filter { project: Some(project.clone()), status, limit, before: None }).await
+        self.deployments(&Filter { project: Some(project.clone()), status, limit, ..Filter::default() }).await
     }
 }
 
@@ -143,6 +145,11 @@ fn question(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(state) = filter.status {
         sql.push_str("state = ? AND ");
         values.push(Value::from(state.as_str().to_owned()));
+    }
+    if let Some(part) = &filter.id {
+        sql.push_str("? IN (substr(id, 1, ?), substr(id, -?)) AND ");
+        let length = Value::from(i64::try_from(part.len()).unwrap_or(i64::MAX));
+        values.extend([Value::from(part.clone()), length.clone(), length]);
     }
     if let Some(before) = &filter.before {
         sql.push_str("number < (SELECT number FROM deployments WHERE id = ?) AND ");
@@ -355,6 +362,7 @@ mod tests {
         let plans = |connection: &Connection| {
             for known in 0..8 {
                 let filter = Filter {
+                    id: None,
                     project: (known & 1 != 0).then(|| "shop".parse().unwrap()),
                     status: (known & 2 != 0).then_some(State::Queued),
                     before: (known & 4 != 0).then(|| DeploymentId::new(Timestamp::from_millis(0))),

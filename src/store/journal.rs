@@ -71,6 +71,31 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What was said last while the step that the deployment is in was carried out, or since its turn came.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_words(&self, id: &DeploymentId) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT event FROM journal
+            WHERE deployment = (SELECT number FROM deployments WHERE id = ?) ORDER BY number DESC LIMIT 50";
+        let id = id.clone();
+        let read = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(SQL)?;
+            let events = statement.query_map([id.as_str()], |row| row.get(0).map(|Json(event)| event))?;
+            for event in events.flatten() {
+                match event {
+                    Event::Said { line: words, .. } | Event::Noted { text: words } => return Ok(Some(words)),
+                    Event::StepStarted { .. } | Event::Started => break,
+                    _ => {}
+                }
+            }
+            Ok(None)
+        };
+        self.0.reader.read(read).await
+    }
+}
+
 fn update(connection: &Connection, deployment: &Deployment) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE deployments SET state = ?2, status = ?3, started_at = ?4, finished_at = ?5 WHERE number = ?1";

@@ -61,7 +61,25 @@ impl ImageView {
     /// Images with their digests.
     #[must_use]
     pub fn release(images: &[PinnedImage]) -> Vec<Self> {
-        images.iter().map(|image| Self { image: image.image.clone(), digest: Some(image.digest.clone()) }).collect()
+        images.iter().map(Self::from).collect()
+    }
+}
+
+impl From<&PinnedImage> for ImageView {
+    fn from(image: &PinnedImage) -> Self {
+        Self { image: image.image.clone(), digest: Some(image.digest.clone()) }
+    }
+}
+
+impl ImageView {
+    /// As people call it, without registry and path: `shop-api:v2 (11507a0e2f5e)`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        match &self.digest {
+            Some(digest) if self.image.tag().is_some() => format!("{} ({})", self.image.short(), digest.short()),
+            Some(digest) => self.image.clone().with_digest(digest.clone()).short(),
+            None => self.image.short(),
+        }
     }
 }
 

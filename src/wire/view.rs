@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Plan;
 use super::release::{ImageView, RequestedBy, Rollback};
 use super::state::{Condition, StatusWord};
+use super::text::short;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::deploy::status::Status;
 use crate::deploy::way_back::{Entry, Standing};
@@ -102,6 +103,18 @@ pub struct ProjectView {
     pub newest: Option<DeploymentView>,
     /// What runs now, where the machine was asked and answered.
     pub running: Option<Vec<RunningView>>,
+    /// The images of what runs, each once, by the names by which they were deployed; by digest alone where they were not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<ImageView>,
+    /// What was put into service last with success: what should run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_service: Vec<ImageView>,
+    /// When the newest of it came into service, where it is what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// What was said last of a deployment that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
     /// What was deployed last with success, where something else runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<ImageView>,
@@ -170,6 +183,18 @@ pub struct Projects {
     /// How much is remembered, for those who may know about the whole host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateView>,
+    /// Why the newest configuration is not in force, for those who may know about the whole host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_configuration: Option<BrokenConfiguration>,
+}
+
+/// A configuration that cannot be used; the one that was read before stays in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenConfiguration {
+    /// The first of its problems.
+    pub problem: String,
+    /// When the one that is in force was read.
+    pub in_force_since: Timestamp,
 }
 
 /// How much is remembered on this host.
@@ -177,6 +202,9 @@ pub struct Projects {
 pub struct StateView {
     /// On disk.
     pub bytes: u64,
+    /// How much room is left there, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
     /// How many deployments.
     pub deployments: u64,
 }
@@ -213,7 +241,7 @@ impl DeploymentView {
             Some(release) => ImageView::release(release),
             None => ImageView::wanted(&status.wanted),
         };
-        let previous = status.course.as_ref().map(|course| course.snapshot.previous()).unwrap_or_default();
+        let previous = status.course.as_ref().map(|course| course.snapshot.ran()).unwrap_or_default();
         Self {
             id,
             project,
@@ -245,12 +273,30 @@ impl PlanView {
             dry_run: true,
             rollback: rollback.map(Into::into),
             release: ImageView::release(release),
-            previous: ImageView::release(&snapshot.previous()),
+            previous: ImageView::release(&snapshot.ran()),
             services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
             steps: plan.steps.iter().map(ToString::to_string).collect(),
             plan: plan.into(),
             warnings: Vec::new(),
         }
+    }
+}
+
+impl PlanView {
+    /// The plan for people.
+    #[must_use]
+    pub fn in_lines(&self) -> Vec<String> {
+        let now = if self.previous.is_empty() { "nothing of these images".to_owned() } else { short(&self.previous) };
+        let mut lines: Vec<String> = self.rollback.iter().map(|rollback| rollback.in_words(&self.release)).collect();
+        lines.extend([
+            format!("release   {}", short(&self.release)),
+            format!("running   {now}"),
+            format!("services  {}", self.services.join(", ")),
+        ]);
+        lines.extend(self.steps.iter().enumerate().map(|(number, step)| format!("{:>8}. {step}", number + 1)));
+        lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
+        lines.push("nothing was changed".to_owned());
+        lines
     }
 }
 

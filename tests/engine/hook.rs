@@ -68,7 +68,7 @@ impl Hook {
     /// Sends it as the documentation does, and reads what happens line by line. What curl complains about goes into
     /// a file.
     pub fn stream(&self, errors: &Path) -> Lines {
-        self.curl(&["-fsSN", "--noproxy", "*", "-H", "Accept: text/plain"]).lines(errors)
+        self.curl(&["--fail-with-body", "-sSN", "--noproxy", "*", "-H", "Accept: text/plain"]).lines(errors)
     }
 
     fn curl(&self, options: &[&str]) -> Program {

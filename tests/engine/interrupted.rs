@@ -33,11 +33,21 @@ fn containers(site: &Site) -> Vec<String> {
     site.engine.containers(&[&format!("label=com.docker.compose.project={}", site.name)])
 }
 
-/// Asks for v2, and returns when Compose waits for v1 to stop.
+/// Asks for v2, and returns when Compose waits for v1 to stop. Podman now and then ends v1 at once: then v1 is deployed
+/// again for another try.
 fn until_v1_is_being_stopped(site: &Site) -> String {
-    let id = site.ask("app:v2");
-    eventually(PATIENCE, "compose to replace the container", || (containers(site).len() == 2).then_some(()));
-    id
+    for _ in 0..10 {
+        let id = site.ask("app:v2");
+        let is_stopping = eventually(PATIENCE, "compose to replace the container", || {
+            let has_ended = site.events(&id).iter().any(|event| event["event"] == "finished");
+            (containers(site).len() == 2).then_some(true).or(has_ended.then_some(false))
+        });
+        if is_stopping {
+            return id;
+        }
+        site.deploy("app:v1").succeeded();
+    }
+    panic!("v1 ends at once whenever it is told to stop");
 }
 
 #[track_caller]

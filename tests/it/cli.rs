@@ -83,9 +83,9 @@ impl Done {
         done
     }
 
-    /// The last line of standard output.
+    /// The last line of standard output that is not indented.
     pub(crate) fn last(&self) -> &str {
-        self.out.lines().last().unwrap_or_default()
+        self.out.lines().rfind(|line| !line.starts_with(' ')).unwrap_or_default()
     }
 
     /// Each line of standard output as JSON.
@@ -94,11 +94,19 @@ impl Done {
     }
 }
 
+/// The shells of CI's images: Debian's, Red Hat's and Alpine's.
+pub(crate) const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "ash"]];
+
 /// Runs a shell script; `windlass` in it is the command.
 pub(crate) fn shell(script: &str, variables: &[(&str, &str)], programs: &Path) -> Done {
+    run_in(&["sh"], script, variables, programs)
+}
+
+/// The same in a shell that is named.
+pub(crate) fn run_in(shell: &[&str], script: &str, variables: &[(&str, &str)], programs: &Path) -> Done {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_windlass"), programs.join("windlass")).ok();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new("sh");
-    command.env_clear().env("PATH", path).envs(variables.iter().copied()).current_dir(programs);
+    let mut command = Command::new(shell[0]);
+    command.args(&shell[1..]).env_clear().env("PATH", path).envs(variables.iter().copied()).current_dir(programs);
     Done::of(command.arg("-c").arg(script).stdin(Stdio::null()).output().unwrap())
 }

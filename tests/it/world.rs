@@ -311,7 +311,7 @@ impl State {
         if services.is_empty() {
             return Err(HostError::refused("", "no service uses this image"));
         }
-        Ok(Snapshot { services })
+        Ok(Snapshot::of(services))
     }
 
     fn place(&self, project: &ProjectName) -> String {

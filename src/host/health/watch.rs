@@ -11,7 +11,7 @@ use super::probe;
 use super::steadiness::{Mark, Steadiness, interval};
 use crate::deploy::event::Evidence;
 use crate::deploy::spec::{Health, Probe};
-use crate::host::HostError;
+use crate::host::{HostError, Reporter};
 
 /// How many lines of a log are evidence.
 pub(in crate::host) const LOG_LINES: usize = 50;
@@ -47,7 +47,12 @@ pub(in crate::host) struct Watch<'a, S> {
     pub(in crate::host) health: &'a Health,
     /// Where the project's own probe is run.
     pub(in crate::host) directory: &'a Path,
+    /// Is told what is not well yet.
+    pub(in crate::host) reporter: &'a Reporter,
 }
+
+/// What comes up within this time is not worth a word, nor are words that come more often.
+const QUIET: Duration = Duration::from_secs(3);
 
 impl<S: Subject> Watch<'_, S> {
     /// Returns when it has worked for as long as it must.
@@ -55,6 +60,7 @@ impl<S: Subject> Watch<'_, S> {
         let begun = Instant::now();
         let mut probing = self.health.probe.as_ref().map(|probe| Probing::new(probe, self.directory));
         let mut steadiness = Steadiness::default();
+        let (mut told, mut told_at) = (String::new(), begun);
         loop {
             let mut reason = String::new();
             let look = match self.subject.look().await {
@@ -78,6 +84,11 @@ impl<S: Subject> Watch<'_, S> {
             if let Some(probing) = &mut probing {
                 reason = if reason.is_empty() { probing.trouble() } else { reason };
                 probing.begin(steadiness.is_seen(), interval(begun.elapsed()));
+            }
+            if !reason.is_empty() && reason != told && told_at.elapsed() >= QUIET {
+                let within = humantime::format_duration(self.health.within);
+                self.reporter.say(&format!("not healthy yet, given up after {within}: {reason}"));
+                (told, told_at) = (reason.clone(), Instant::now());
             }
             let since = steadiness.since(probing.is_some());
             let left = since.map(|since| self.health.settle.saturating_sub(since.elapsed()));

@@ -72,7 +72,7 @@ impl Driver for CommandDriver<'_> {
             };
             services.push(Service { name: self.service(), reference, pinned, before });
         }
-        Ok(Snapshot { services })
+        Ok(Snapshot::of(services))
     }
 
     async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
@@ -94,11 +94,11 @@ impl Driver for CommandDriver<'_> {
         &self,
         _services: &[String],
         expected: &[Expected],
-        _narrator: &Reporter,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         // Without a probe its exit code was the proof, and there is nothing to look at besides.
         if self.spec.health.probe.is_some() {
-            let watch = Watch { subject: Nothing, health: &self.spec.health, directory: self.directory() };
+            let watch = Watch { subject: Nothing, health: &self.spec.health, directory: self.directory(), reporter };
             watch.until_healthy().await?;
         }
         pins::hold(self.engine, &self.references(&self.spec.images), expected).await

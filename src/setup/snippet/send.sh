@@ -1,6 +1,8 @@
 sig=$(printf '%s.%s.%s' "$id" "$ts" "$body" |
   openssl dgst -sha256 -mac HMAC -macopt "hexkey:$WINDLASS_KEY_HEX" -binary | openssl base64 -A)
-curl {{options}} \
+fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
+  { fail=--fail; echo 'curl is older than 7.76 and cannot show why windlass refuses: `windlass refused {{project}}` does, on its host' >&2; }
+curl "$fail" {{options}} \
   -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
   -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-  -d "$body" "$WINDLASS_URL/v1/hooks/{{project}}?wait={{wait}}"
+  -d "$body" "$WINDLASS_URL/v1/hooks/{{project}}{{query}}"

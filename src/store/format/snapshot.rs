@@ -4,13 +4,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::form::{Form, List};
 use crate::deploy::snapshot as core;
-use crate::model::{ImageReference, LocalImage};
+use crate::model::{ImageReference, LocalImage, PinnedImage};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "core::Snapshot")]
 pub(super) struct Snapshot {
     #[serde(with = "List::<Service>")]
     services: Vec<core::Service>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deployed: Vec<PinnedImage>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Done, Windlass, shell};
+use super::{Done, SHELLS, Windlass, run_in, shell};
 use crate::daemon::Home;
 use crate::world::Behaviour;
 
@@ -110,6 +110,7 @@ fn what_is_printed_for_a_shell_deploys_and_fails_with_the_deployment() {
     let bad = run("missing");
     assert_ne!(bad.code, 0, "{bad:?}");
     assert!(bad.last().starts_with("abandoned") && bad.last().contains("manifest unknown"), "{bad:?}");
+    assert!(bad.out.ends_with("curl calls that error 18\n"), "{bad:?}");
 }
 
 /// The lines under `marker`, without their indentation.
@@ -216,7 +217,7 @@ fn what_is_pasted_as_the_key_is_checked_before_openssl_could_print_it() {
     let programs = programs();
     for (ci, snippet) in snippets.as_object().unwrap() {
         let snippet = snippet.as_str().unwrap();
-        let run = |pasted: &str| {
+        let run = |shell: &[&str], pasted: &str| {
             let (script, mut variables) = match ci.as_str() {
                 // There the key comes from a command.
                 "shell" => {
@@ -229,20 +230,90 @@ fn what_is_pasted_as_the_key_is_checked_before_openssl_could_print_it() {
                 ci => as_run_by(ci, snippet),
             };
             variables.extend([("WINDLASS_URL", daemon.url.as_str()), ("WINDLASS_KEY_HEX", pasted)]);
-            shell(&script, &variables, programs.path())
+            run_in(shell, &script, &variables, programs.path())
         };
         for handled in [format!("{hex}\n"), format!("{hex}\r\n"), format!(" {hex} "), hex.to_uppercase()] {
-            let good = run(&handled);
-            assert_eq!((good.code, good.last().starts_with("succeeded")), (0, true), "{ci}: {handled:?}: {good:?}");
+            for shell in SHELLS {
+                let good = run(shell, &handled);
+                let succeeded = good.last().starts_with("succeeded");
+                assert_eq!((good.code, succeeded), (0, true), "{ci}: {shell:?}: {handled:?}: {good:?}");
+            }
         }
         let (cut, odd) = (&hex[..20], &hex[1..]);
         for refused in ["", "\n", &text, &format!("{text}\n"), cut, odd, &format!("0x{hex}"), "${WINDLASS_KEY_HEX}"] {
-            let bad = run(refused);
-            assert_eq!(bad.code, 1, "{ci}: {refused:?}: {bad:?}");
-            assert!(bad.err.contains("WINDLASS_KEY_HEX is not a key in hex digits"), "{ci}: {refused:?}: {bad:?}");
-            let secret = refused.trim();
-            let printed = [&bad.out, &bad.err].iter().any(|said| secret.len() > 4 && said.contains(secret));
-            assert!(!printed || secret.starts_with('$'), "{ci}: {refused:?}: {bad:?}");
+            for shell in SHELLS {
+                let bad = run(shell, refused);
+                assert_eq!(bad.code, 1, "{ci}: {shell:?}: {refused:?}: {bad:?}");
+                assert!(bad.err.contains("WINDLASS_KEY_HEX is not a key in hex digits"), "{ci}: {refused:?}: {bad:?}");
+                let secret = refused.trim();
+                let printed = [&bad.out, &bad.err].iter().any(|said| secret.len() > 4 && said.contains(secret));
+                assert!(!printed || secret.starts_with('$'), "{ci}: {refused:?}: {bad:?}");
+            }
+        }
+    }
+}
+
+/// A snippet as it is run, whichever it is: that for a shell has its key from a command.
+fn script_of(ci: &str, snippet: &str, hex: &str) -> (String, Vec<(&'static str, &'static str)>) {
+    match ci {
+        "shell" => {
+            let begin = snippet.find("$(").unwrap() + 2;
+            let end = begin + snippet[begin..].find(" | tr").unwrap();
+            let script = format!("{}printf %s {hex}{}", &snippet[..begin], &snippet[end..]);
+            (script.replace(":TAG", &format!(":{COMMIT}")), Vec::new())
+        }
+        ci => as_run_by(ci, snippet),
+    }
+}
+
+#[test]
+fn what_is_printed_for_a_pull_request_shows_the_plan_and_deploys_nothing() {
+    let home = initialised();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let printed = windlass.json(&["--url", &daemon.url, "init", "site", "--ci", "all", "--plan"]);
+    let hex = windlass.run(&["key", "hex", printed["key_file"].as_str().unwrap()]).out.trim().to_owned();
+    let programs = programs();
+    for (ci, snippet) in printed["snippets"].as_object().unwrap() {
+        let (script, mut variables) = script_of(ci, snippet.as_str().unwrap(), &hex);
+        variables.extend([("WINDLASS_URL", daemon.url.as_str()), ("WINDLASS_KEY_HEX", hex.as_str())]);
+        for shell in SHELLS {
+            let planned = run_in(shell, &script, &variables, programs.path());
+            assert_eq!((planned.code, planned.last()), (0, "nothing was changed"), "{ci}: {shell:?}: {planned:?}");
+            assert!(planned.out.contains("1. pull site:"), "{ci}: {planned:?}");
+        }
+        let missing = script.replacen("$IMAGE", "r.io/site:missing", 1).replacen(&format!(":{COMMIT}"), ":missing", 1);
+        let missing = run_in(SHELLS[0], &missing, &variables, programs.path());
+        assert_eq!(missing.code, 22, "{ci}: {missing:?}");
+        assert!(missing.out.starts_with("refused: ") && missing.out.contains("manifest unknown"), "{ci}: {missing:?}");
+    }
+    assert_eq!(windlass.json(&["list"])["deployments"], serde_json::json!([]));
+}
+
+#[test]
+fn what_is_refused_says_why_in_the_log_of_each_ci_and_an_older_curl_says_where_to_look() {
+    let home = initialised();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let printed = windlass.json(&["--url", &daemon.url, "init", "site", "--ci", "all"]);
+    let hex = windlass.run(&["key", "hex", printed["key_file"].as_str().unwrap()]).out.trim().to_owned();
+    assert_eq!(windlass.run(&["freeze", "site", "--reason", "the database is being moved"]).code, 0);
+    let (programs, older) = (programs(), self::programs());
+    let curl = String::from_utf8(std::process::Command::new("which").arg("curl").output().unwrap().stdout).unwrap();
+    let old = "case \" $* \" in *' --help '*) CURL --help all | grep -v fail-with-body ;; *--fail-with-body*) exit 2 ;; \
+        *) exec CURL \"$@\" ;; esac";
+    program(older.path(), "curl", &format!("#!/bin/sh\n{}\n", old.replace("CURL", curl.trim())));
+    for (ci, snippet) in printed["snippets"].as_object().unwrap() {
+        let (script, mut variables) = script_of(ci, snippet.as_str().unwrap(), &hex);
+        variables.extend([("WINDLASS_URL", daemon.url.as_str()), ("WINDLASS_KEY_HEX", hex.as_str())]);
+        for shell in SHELLS {
+            let refused = run_in(shell, &script, &variables, programs.path());
+            assert_eq!(refused.code, 22, "{ci}: {shell:?}: {refused:?}");
+            assert!(refused.out.starts_with("refused: the project is frozen by "), "{ci}: {shell:?}: {refused:?}");
+            assert!(refused.out.ends_with(": the database is being moved\n"), "{ci}: {shell:?}: {refused:?}");
+            let refused = run_in(shell, &script, &variables, older.path());
+            assert_eq!((refused.code, refused.out.as_str()), (22, ""), "{ci}: {shell:?}: {refused:?}");
+            assert!(refused.err.contains("`windlass refused site` does, on its host"), "{ci}: {shell:?}: {refused:?}");
         }
     }
 }

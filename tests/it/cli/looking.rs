@@ -22,9 +22,14 @@ async fn status_shows_what_runs_and_list_how_it_came_to_that() {
 
     let status = windlass.run(&["status"]);
     let lines: Vec<Vec<&str>> = status.out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["PROJECT", "STATUS", "RELEASE", "RUNNING", "AGE"], "{status:?}");
-    assert_eq!(lines[1][..3], ["quiet", "never", "deployed"], "{status:?}");
-    assert_eq!(lines[2][..5], ["shop", "abandoned", "shop:missing", "1", "healthy"], "{status:?}");
+    assert_eq!(lines[0], ["PROJECT", "RUNS", "SINCE", "STATE", "LAST", "(UTC)"], "{status:?}");
+    assert_eq!(lines[1], ["quiet", "-", "-", "-", "never", "deployed"], "{status:?}");
+    assert_eq!(lines[2][..2], ["shop", "v1"], "{status:?}");
+    assert_eq!(lines[2][3..6], ["healthy", "missing", "abandoned"], "{status:?}");
+    assert!(
+        status.out.contains("\n  cannot resolve r.io/shop:missing: manifest unknown  windlass follow shop\n"),
+        "{status:?}"
+    );
 
     assert!(status.out.lines().last().unwrap().starts_with("state: 2 deployments, "), "{status:?}");
     let state = &windlass.json(&["status"])["state"];
@@ -97,7 +102,7 @@ async fn each_failure_names_the_thing_the_reason_and_the_fix() {
     let unknown = windlass.run(&["status", "nosuch"]);
     failure(&unknown, 10, "nosuch cannot be shown", "no such project", "windlass status");
     let follow = windlass.run(&["follow", "01jd5zk0000000000000000000"]);
-    failure(&follow, 10, "cannot be followed", "no such deployment", "");
+    failure(&follow, 10, "nothing can be followed", "no such deployment", "windlass list");
     let stranger = Windlass::elsewhere(&home, &daemon.url, "shop", "standard");
     home.secret("shop-standard.key", &windlass::auth::Key::generate(windlass::auth::Scheme::STANDARD).unwrap());
     failure(&stranger.run(&["deploy", "shop", "r.io/shop:v1"]), 11, "shop was not deployed", "authentic", "--scheme");

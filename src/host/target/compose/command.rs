@@ -121,7 +121,7 @@ impl ComposeCommand<'_> {
         let docker_config = self.docker_config.display().to_string();
         let environment = [("DOCKER_HOST", self.engine.to_owned()), ("DOCKER_CONFIG", docker_config)];
         let say = |line: &str| {
-            if let Some(reporter) = reporter {
+            if let Some(reporter) = reporter.filter(|_| !is_progress(line)) {
                 reporter.say(remark(line).as_deref().unwrap_or(line));
             }
         };

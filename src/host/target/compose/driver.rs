@@ -238,7 +238,7 @@ impl Driver for ComposeDriver<'_> {
         loop {
             let (project, restarted) = (self.project().await?, self.memory.restarted(&self.spec.name));
             let containers = Containers::new(self.engine, project, services, restarted, expected);
-            let watch = Watch { subject: containers, health: &self.spec.health, directory: self.directory() };
+            let watch = Watch { subject: containers, health: &self.spec.health, directory: self.directory(), reporter };
             let Err(error) = watch.until_healthy().await else { break };
             let model = self.model().await?;
             let is_replaced = leftovers::are_there(self.engine, &model, services).await?;

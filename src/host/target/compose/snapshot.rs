@@ -31,7 +31,7 @@ pub(super) async fn take(engine: &Engine, model: &Model, selected: &[Selected]) 
         let (name, reference) = (service.name.clone(), service.reference.clone());
         Ok::<_, HostError>(Service { name, reference, pinned, before })
     });
-    Ok(Snapshot { services: try_join_all(services).await? })
+    Ok(Snapshot::of(try_join_all(services).await?))
 }
 
 async fn present(

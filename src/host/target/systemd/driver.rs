@@ -124,7 +124,7 @@ impl Driver for SystemdDriver<'_> {
                 services.push(Service { name: unit.to_string(), reference, pinned, before });
             }
         }
-        Ok(Snapshot { services })
+        Ok(Snapshot::of(services))
     }
 
     async fn pin(&self, reference: &ImageReference, source: &Source) -> Result<(), HostError> {
@@ -169,7 +169,7 @@ impl Driver for SystemdDriver<'_> {
         &self,
         services: &[String],
         expected: &[Expected],
-        _narrator: &Reporter,
+        reporter: &Reporter,
     ) -> Result<(), HostError> {
         let bus = Bus::connect().await?;
         let units = Units {
@@ -179,7 +179,9 @@ impl Driver for SystemdDriver<'_> {
             first: Vec::new(),
             last: Vec::new(),
         };
-        Watch { subject: units, health: &self.spec.health, directory: self.directory() }.until_healthy().await?;
+        Watch { subject: units, health: &self.spec.health, directory: self.directory(), reporter }
+            .until_healthy()
+            .await?;
         pins::hold(self.engine, &self.references(&self.spec.images), expected).await
     }
 
