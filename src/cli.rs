@@ -16,6 +16,7 @@ mod list;
 mod output;
 mod plan;
 mod polkit;
+mod refused;
 mod render;
 mod rollback;
 mod schema;
@@ -42,7 +43,7 @@ use output::Output;
 /// Deploys images on this host, proves that they work, and puts back what ran before when they do not.
 #[derive(Debug, Parser)]
 #[command(name = "windlass", version, about, after_help = EXIT_CODES, max_term_width = 100)]
-#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -65,6 +66,7 @@ enum Command {
     /// Run the daemon that takes hooks
     Serve,
     /// Look for everything on this host that would make a deployment fail
+    #[command(visible_alias = "doctor")]
     Check,
     /// Write a project file and a key, and print what to paste into CI
     Init(init::Args),
@@ -88,6 +90,8 @@ enum Command {
     List(list::Args),
     /// Show a deployment from its beginning to its outcome
     Follow(follow::Args),
+    /// Show which callers were refused of late, and why
+    Refused(refused::Args),
     /// Put an earlier release back into service
     Rollback(rollback::Args),
     /// End a deployment; what ran before runs again
@@ -135,6 +139,7 @@ impl Command {
             Self::Status(args) => wait_for(status::run(args, &global.client(output)?, output)),
             Self::List(args) => wait_for(list::run(args, &global.client(output)?, output)),
             Self::Follow(args) => wait_for(follow::run(args, &global.client(output)?, output)),
+            Self::Refused(args) => wait_for(refused::run(args, &global.operator()?, output)),
             Self::Rollback(args) => wait_for(rollback::run(args, &global.operator()?, output)),
             Self::Cancel(args) => wait_for(cancel::run(args, &global.operator()?, output)),
             Self::Freeze(args) => wait_for(freeze::freeze(args, &global.operator()?, output)),

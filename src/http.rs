@@ -37,6 +37,7 @@ mod error;
 mod health;
 mod metrics;
 mod readiness;
+mod recent;
 mod refusals;
 mod tally;
 
@@ -69,6 +70,7 @@ pub fn operators(app: App) -> Router {
         .route("/v1/projects/{project}/freeze", post(operators::freeze))
         .route("/v1/projects/{project}/unfreeze", post(operators::unfreeze))
         .route("/v1/deployments/{id}/cancel", post(operators::cancel))
+        .route("/v1/refused", get(operators::refused))
         .route("/metrics", get(metrics::metrics))
         .with_state(app.clone());
     behind_door(act.merge(reading(Access::open(app.clone()))).merge(health(&app)).fallback(door::not_found), app)

@@ -3,15 +3,15 @@
 /// Why a request is not authentic, in the order of how far it came: of several, the last says most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(super) enum Reason {
-    #[error("no scheme finds all of its headers")]
+    #[error("the headers of a signature, or the token, are missing")]
     Missing,
     #[error("a header is malformed")]
     Malformed,
     #[error("a header is repeated")]
     Repeated,
-    #[error("the project is unknown or has no key of the scheme that the headers belong to")]
+    #[error("there is no such project, or it has no key of the scheme that the headers belong to")]
     NoKey,
-    #[error("no key of the scheme proves the request")]
+    #[error("no key of the project proves it: it was made with another secret, or the body was changed on the way")]
     Unproven,
     #[error("the key that proves the request has expired")]
     Expired,

@@ -21,6 +21,7 @@ Ctrl-C stops watching; the deployment continues. The exit code is the outcome's.
 
 Examples:
   windlass deploy shop ghcr.io/acme/shop-api:v2                  on the host, through its socket
+  windlass deploy shop v2                                        the same, where the project has one image
   windlass deploy shop ghcr.io/acme/shop-api:v2 ghcr.io/acme/shop-web:v2     both move together
   windlass deploy shop ghcr.io/acme/shop-api:v2 --dry-run        what would be done
   windlass --url https://deploy.example.com --key-file ci.key \\
@@ -71,7 +72,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
         commit: args.commit,
         git_ref: args.git_ref,
         run_url: args.run_url,
-        ..args.what.body()
+        ..args.what.body(client).await?
     };
     let failing = format!("{} was not deployed", args.what.project());
     if args.delivery.is_some() && client.is_operator() {

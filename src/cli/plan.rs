@@ -12,6 +12,7 @@ use crate::wire::view::PlanView;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
+  windlass plan shop v2
   windlass plan shop ghcr.io/acme/shop-api:v2")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -26,7 +27,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
 pub(super) async fn preview(what: &What, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
     let failing = format!("a deployment of {} cannot be planned", what.project());
     // In the body, where it is signed: nobody can send the same again as a deployment.
-    let body = HookBody { dry_run: Some(true), ..what.body() };
+    let body = HookBody { dry_run: Some(true), ..what.body(client).await? };
     let request = Request::post(failing, what.path(client), &body)?;
     show(&client.ask(&request).await?, output)
 }

@@ -19,8 +19,7 @@ use super::table::project::path_of;
 use super::table::reader::Reader;
 use super::table::{docker_puller, host, project, registry};
 use super::variables::variables;
-use crate::deploy::catalog::{Catalog, Project};
-use crate::deploy::spec::ProjectSpec;
+use crate::deploy::catalog::Catalog;
 use crate::host::machine::MachineSettings;
 use crate::model::{ProjectName, Timestamp};
 use crate::senders::docker_puller::DockerPuller;
@@ -95,7 +94,7 @@ impl Settings {
             Some(Arc::new(DockerPuller { token: token?, hooks }))
         });
 
-        sources.extend(secrets.found.into_inner().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        sources.extend(secrets.found.into_inner().unwrap_or_else(PoisonError::into_inner));
         let docker_host = std::mem::take(&mut host.engine).host.map(|host| host.0);
         // A path in a file begins beside it; one of the environment, where the process is.
         let base = |key: &str| if environment.overrides(key) { Path::new("") } else { &*directory };
@@ -186,9 +185,6 @@ fn find_shared_secrets(parts: &[Part], problems: &mut Vec<Problem>) {
 }
 
 /// All projects by name, with the file that each is from.
-///
-/// They are copied: what the threads have read lies between what is thrown away with their parts, and memory goes back
-/// to the system only where nothing is left between.
 fn gather(parts: Vec<Part>, problems: &mut Vec<Problem>) -> (Catalog, HashMap<ProjectName, PathBuf>) {
     let (mut catalog, mut files) = (Catalog::new(), HashMap::<ProjectName, PathBuf>::new());
     for part in parts {
@@ -199,13 +195,7 @@ fn gather(parts: Vec<Part>, problems: &mut Vec<Problem>) -> (Catalog, HashMap<Pr
                 problems.push(part.document.problem(&path_of(&name), what));
             } else {
                 files.insert(name.clone(), part.document.file().to_owned());
-                let Project { spec, keys, services } = &project;
-                let copy = Project {
-                    spec: Arc::new(ProjectSpec::clone(spec)),
-                    keys: keys.clone(),
-                    services: services.clone(),
-                };
-                catalog.insert(name, Arc::new(copy));
+                catalog.insert(name, Arc::new(project));
             }
         }
     }

@@ -41,6 +41,6 @@ impl Part {
     pub(super) fn new(reader: Reader<'_>, projects: Vec<Project>) -> Self {
         let Reader { document, used, mut problems, warnings, .. } = reader;
         problems.sort_by_key(|problem| problem.position);
-        Self { document, projects, secrets: used, problems, warnings }
+        Self { document: document.without_text(), projects, secrets: used, problems, warnings }
     }
 }

@@ -13,7 +13,7 @@ use super::App;
 use super::error::Error;
 use crate::auth::{self, Permission};
 use crate::deploy::catalog::Project;
-use crate::model::{DeploymentId, ProjectName};
+use crate::model::{DeploymentId, ProjectName, visible};
 use crate::store::Deployment;
 
 /// How one door lets its callers read.
@@ -45,7 +45,17 @@ impl Access {
             return self.prove(head, name);
         }
         let project = name.parse().ok().and_then(|name: ProjectName| self.app.0.runner.project(&name));
-        project.ok_or_else(|| Error::Unknown("such project"))
+        project.ok_or_else(|| self.no_project(name))
+    }
+
+    /// That there is no such project, told to who may know what others there are.
+    fn no_project(&self, name: &str) -> Error {
+        let catalog = self.app.0.runner.catalog();
+        let is_near = |known: &&ProjectName| strsim::damerau_levenshtein(known.as_str(), name) <= 2;
+        let mut near: Vec<ProjectName> = catalog.keys().filter(is_near).cloned().collect();
+        near.sort();
+        near.truncate(3);
+        Error::UnknownProject { name: visible(name, 80), near }
     }
 
     /// The projects that a list is about: the one that is named, else all, where that needs no key.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::body::Room;
 use super::limits::Limits;
 use super::readiness::Readiness;
+use super::recent::Recent;
 use super::refusals::Refusals;
 use super::tally::Tally;
 use crate::intake::Intake;
@@ -28,6 +29,7 @@ pub(super) struct Inner {
     pub(super) readiness: watch::Receiver<Readiness>,
     pub(super) room: Room,
     pub(super) refusals: Refusals,
+    pub(super) recent: Recent,
     pub(super) intake: Intake,
     pub(super) tally: Tally,
 }
@@ -43,8 +45,20 @@ impl App {
         docker_puller: watch::Receiver<Option<Arc<DockerPuller>>>,
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
-        let (room, refusals, tally) = Default::default();
+        let (room, refusals, recent, tally) = Default::default();
         let intake = Intake::new(runner.clone(), store.clone(), clock.clone(), limits.hooks_per_minute);
-        Self(Arc::new(Inner { runner, store, clock, limits, docker_puller, readiness, room, refusals, intake, tally }))
+        Self(Arc::new(Inner {
+            runner,
+            store,
+            clock,
+            limits,
+            docker_puller,
+            readiness,
+            room,
+            refusals,
+            recent,
+            intake,
+            tally,
+        }))
     }
 }

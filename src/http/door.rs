@@ -6,20 +6,27 @@ use axum::http::header::{CONTENT_LENGTH, DATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::error::{self, Error};
+use super::error::{self, Error, InWords};
 use super::peer::Peer;
+use super::recent::Refusal;
 use super::{App, limits};
+use crate::model::ProjectName;
 
 /// Turns away what is too large, ambiguous, or cannot be an address of ours.
 pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_hook = request.uri().path().starts_with("/v1/hooks/");
+    let hook = request.uri().path().strip_prefix("/v1/hooks/").map(|name| name.parse::<ProjectName>().ok());
+    let origin = request.extensions().get::<Peer>().map(|peer| peer.origin);
     let takes_text = error::takes_text(request.headers());
     let answer = match admit(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
+    if let (Some(project), Some(reason)) = (&hook, InWords::of_proven(&answer)) {
+        let (project, status, reason) = (project.as_ref(), answer.status().as_u16(), reason.to_owned());
+        app.0.recent.proven(Refusal { at: app.0.clock.now(), origin, project, status, reason });
+    }
     let mut response = if takes_text { error::as_text(answer) } else { answer };
-    if is_hook {
+    if hook.is_some() {
         app.0.tally.answered(response.status());
     }
     // What the clock says, so that it is no more wrong than everything else here.

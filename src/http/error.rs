@@ -12,7 +12,7 @@ use crate::deploy::event::Outcome;
 use crate::deploy::gate::Closed;
 use crate::deploy::request::Refusal;
 use crate::intake::Refused;
-use crate::model::{DeploymentId, KeyId, one_line};
+use crate::model::{DeploymentId, KeyId, ProjectName, one_line};
 use crate::runner::{NoWayBack, SubmitError};
 use crate::store::StoreError;
 use crate::wire::json;
@@ -32,6 +32,12 @@ pub(super) enum Error {
     NotFound,
     #[error("there is no {0} on this host")]
     Unknown(&'static str),
+    #[error("there is no project {name} on this host{}", near_in_words(.near))]
+    UnknownProject {
+        name: String,
+        /// Names that it may be a slip of.
+        near: Vec<ProjectName>,
+    },
     #[error("this address does not take that method")]
     Method,
     #[error("the body did not arrive in time")]
@@ -82,7 +88,9 @@ impl Error {
         match self {
             Self::NotAuthentic => Kind(S::UNAUTHORIZED, "not_authentic", "Not authentic"),
             Self::TooManyRefused => Kind(S::TOO_MANY_REQUESTS, "too_many", "Too many that are not authentic"),
-            Self::NotFound | Self::Unknown(_) => Kind(S::NOT_FOUND, "not_found", "Not found"),
+            Self::NotFound | Self::Unknown(_) | Self::UnknownProject { .. } => {
+                Kind(S::NOT_FOUND, "not_found", "Not found")
+            }
             Self::Method => Kind(S::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
             Self::BodyTooSlow => Kind(S::REQUEST_TIMEOUT, "too_slow", "The body came too slowly"),
             Self::BodyBroken | Self::FramedTwice | Self::NotUnderstood(_) => {
@@ -184,6 +192,13 @@ fn answer_to(refused: &Refused) -> (StatusCode, &'static str) {
     }
 }
 
+fn near_in_words(near: &[ProjectName]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; did you mean {}?", near.iter().map(ProjectName::as_str).collect::<Vec<_>>().join(" or ")),
+    }
+}
+
 fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {
     match &view.reason {
         Some(reason) => format!("the deployment {} ended {outcome}: {reason}", view.id),
@@ -191,9 +206,24 @@ fn ended_in_words(view: &DeploymentView, outcome: Outcome) -> String {
     }
 }
 
-/// The same for people: what is said to callers that take text.
+/// The same for people: what is said to callers that take text, and remembered for those on the host who ask.
 #[derive(Debug, Clone)]
-pub(super) struct InWords(String);
+pub(super) struct InWords {
+    words: String,
+    /// Whether a key has proven who asked.
+    is_proven: bool,
+}
+
+impl InWords {
+    /// Why somebody was refused who may ask; nothing where it is not known who asked.
+    pub(super) fn of_proven(response: &Response) -> Option<&str> {
+        let Self { words, .. } = response.extensions().get::<Self>().filter(|refused| refused.is_proven)?;
+        Some(words.strip_prefix(REFUSED).unwrap_or(words))
+    }
+}
+
+/// What a refusal begins with.
+const REFUSED: &str = "refused: ";
 
 impl Error {
     fn in_words(&self) -> String {
@@ -201,7 +231,7 @@ impl Error {
             Self::Ended(view, outcome) => {
                 format!("{outcome} {}: {}", view.id, view.reason.as_deref().unwrap_or("no reason is known"))
             }
-            _ => format!("refused: {self}"),
+            _ => format!("{REFUSED}{self}"),
         }
     }
 }
@@ -214,7 +244,7 @@ pub(super) fn takes_text(headers: &HeaderMap) -> bool {
 
 /// `response`, as text where it is an [`Error`].
 pub(super) fn as_text(mut response: Response) -> Response {
-    if let Some(InWords(words)) = response.extensions_mut().remove() {
+    if let Some(InWords { words, .. }) = response.extensions_mut().remove() {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         *response.body_mut() = format!("{}\n", one_line(&words, LONGEST_LINE)).into();
     }
@@ -230,7 +260,8 @@ impl IntoResponse for Error {
         // Text and a JSON value: there is nothing in it that could fail to be written.
         let body = json::compact(&problem).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
-        response.extensions_mut().insert(InWords(self.in_words()));
+        let is_proven = matches!(self, Self::Refused(_) | Self::MayNotRead(_) | Self::TooManyOpen);
+        response.extensions_mut().insert(InWords { words: self.in_words(), is_proven });
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

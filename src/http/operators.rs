@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::access::Access;
@@ -16,7 +17,7 @@ use super::answer::{accepted, json, view};
 use super::error::Error;
 use super::follow::Follower;
 use super::peer::Operator;
-use super::reading::project_view;
+use super::reading::{project_view, query};
 use super::wish::Wish;
 use super::{App, body};
 use crate::auth::Caller;
@@ -27,11 +28,11 @@ use crate::deploy::request::{Asked, Refusal};
 use crate::deploy::status::State as Stage;
 use crate::deploy::way_back::{History, WayBack};
 use crate::intake::{PLANNING, Purpose, Received, Refused};
-use crate::model::{DeploymentId, one_line};
+use crate::model::{DeploymentId, ProjectName, one_line};
 use crate::runner::{NoWayBack, SubmitError, past_of};
 use crate::wire::release::ImageView;
 use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
-use crate::wire::view::{ReleaseView, WaysBack};
+use crate::wire::view::{RefusedCallers, ReleaseView, WaysBack};
 
 /// What may be said about a freeze, in characters.
 const LONGEST_REASON: usize = 500;
@@ -128,6 +129,21 @@ pub(super) async fn ways_back(
     let releases = history.entries().iter().map(ReleaseView::new).collect();
     let ways = WaysBack { next, release: release.unwrap_or_default(), refused, running: running.ok(), releases };
     Ok(json(StatusCode::OK, &ways))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    project: Option<ProjectName>,
+}
+
+pub(super) async fn refused(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let (head, _) = request.into_parts();
+    let About { project } = query(&head)?;
+    if let Some(name) = &project {
+        Access::open(app.clone()).project(&head, name.as_str())?;
+    }
+    Ok(json(StatusCode::OK, &RefusedCallers { refused: app.0.recent.of(project.as_ref()) }))
 }
 
 pub(super) async fn freeze(State(app): State<App>, order: Order) -> Result<Response, Error> {

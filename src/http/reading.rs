@@ -271,7 +271,7 @@ fn named_project(head: &Parts) -> Option<String> {
     query::<Named>(head).ok().and_then(|named| named.project)
 }
 
-fn query<T: DeserializeOwned>(head: &Parts) -> Result<T, Error> {
+pub(super) fn query<T: DeserializeOwned>(head: &Parts) -> Result<T, Error> {
     match Query::try_from_uri(&head.uri) {
         Ok(Query(query)) => Ok(query),
         Err(error) => Err(Error::NotUnderstood(crate::model::visible(&error.body_text(), 200))),

@@ -209,6 +209,32 @@ pub struct StateView {
     pub deployments: u64,
 }
 
+/// The callers that were refused of late: the answer to `GET /v1/refused`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCallers {
+    /// The newest first.
+    pub refused: Vec<RefusedView>,
+}
+
+/// A caller that was refused, as often as that was for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedView {
+    /// When, the last time.
+    pub at: Timestamp,
+    /// When, the first time.
+    pub since: Timestamp,
+    /// How often.
+    pub times: u64,
+    /// From which address, or network of IPv6.
+    pub from: String,
+    /// The project that was named, where a name of one was.
+    pub project: Option<ProjectName>,
+    /// The status of the answer.
+    pub status: u16,
+    /// Why, as the host knows it.
+    pub reason: String,
+}
+
 /// An authentic delivery that asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {

@@ -103,8 +103,20 @@ impl Document {
         T::default()
     }
 
+    /// The same without its text, of which there is a lot where there are a thousand files. It is read again where it takes
+    /// it to say where something is wrong.
+    pub(crate) fn without_text(self) -> Self {
+        Self { text: String::new(), ..self }
+    }
+
     /// A problem of the setting at `key`.
     pub(crate) fn problem(&self, key: &KeyPath, what: impl Into<String>) -> Problem {
+        if self.text.is_empty()
+            && let Ok((metadata, text)) = read(&self.file)
+            && !text.is_empty()
+        {
+            return Self { file: self.file.clone(), text, metadata: Some(metadata) }.problem(key, what);
+        }
         let (tree, _) = Tree::parse(&self.text);
         self.problem_at(key, tree.offset(key), what.into())
     }

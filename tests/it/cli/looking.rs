@@ -100,7 +100,9 @@ async fn each_failure_names_the_thing_the_reason_and_the_fix() {
 
     let daemon = home.start();
     let unknown = windlass.run(&["status", "nosuch"]);
-    failure(&unknown, 10, "nosuch cannot be shown", "no such project", "windlass status");
+    failure(&unknown, 10, "nosuch cannot be shown", "there is no project nosuch", "windlass status");
+    let slip = windlass.run(&["status", "shp"]);
+    failure(&slip, 10, "shp cannot be shown", "did you mean shop?", "windlass status");
     let follow = windlass.run(&["follow", "01jd5zk0000000000000000000"]);
     failure(&follow, 10, "nothing can be followed", "no such deployment", "windlass list");
     let stranger = Windlass::elsewhere(&home, &daemon.url, "shop", "standard");
@@ -141,4 +143,79 @@ async fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is_one() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let list = Done::of(windlass.command(&["list"]).stdout(full).output().unwrap());
     assert_eq!(list.code, 1, "{list:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_is_found_by_its_project_or_a_part_of_its_id() {
+    let home = Home::with_shop();
+    let _daemon = home.start();
+    let windlass = Windlass::on(&home);
+    home.world.publish("r.io/shop:v2", "v2");
+    let none = windlass.run(&["follow", "shop"]);
+    assert!(none.code == 10 && none.err.contains("shop is neither a project with deployments nor"), "{none:?}");
+    assert_eq!(windlass.run(&["deploy", "shop", "v1"]).code, 0, "a tag alone is of the only repository");
+    let first = windlass.json(&["list"])["deployments"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(windlass.run(&["deploy", "shop", ":v2"]).code, 0);
+
+    let followed = windlass.run(&["follow", "shop"]);
+    assert!(followed.code == 0 && followed.out.contains(": shop:v2\n"), "the newest: {followed:?}");
+    for part in [&first[18..], &first[..20], &format!("…{}", &first[18..])] {
+        let followed = windlass.run(&["follow", part]);
+        assert!(followed.code == 0 && followed.out.contains(": shop:v1\n"), "{part}: {followed:?}");
+    }
+    let both = windlass.run(&["follow", &first[..6]]);
+    assert!(both.code == 2 && both.err.contains("more than one id begins or ends with"), "{both:?}");
+    let nothing = windlass.run(&["cancel", "shop"]);
+    assert!(nothing.code == 10 && nothing.err.contains("no deployment of shop is under way"), "{nothing:?}");
+
+    home.world.state().hold_health = true;
+    assert_eq!(windlass.run(&["deploy", "shop", "v1", "--no-wait"]).code, 0);
+    home.world.until("v1 to be applied", |state| state.running.values().any(|r| r.digest == Digest::of(b"v1"))).await;
+    let cancelled = windlass.run(&["cancel", "shop"]);
+    assert_eq!(cancelled.code, 0, "{cancelled:?}");
+    home.world.state().hold_health = false;
+    home.world.ring();
+    let followed = windlass.run(&["follow", "shop"]);
+    assert!(followed.code == 24 && followed.out.contains("going back to shop:v2"), "{followed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_refused_is_told_with_the_reason_that_callers_do_not_get() {
+    let home = Home::with_shop();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let quiet = windlass.run(&["refused"]);
+    assert_eq!((quiet.code, quiet.out.as_str()), (0, ""), "{quiet:?}");
+    let ours = Windlass::elsewhere(&home, &daemon.url, "shop", "standard");
+    assert_eq!(ours.run(&["deploy", "shop", "r.io/other:v1"]).code, 10);
+    home.secret("shop-standard.key", &windlass::auth::Key::generate(windlass::auth::Scheme::STANDARD).unwrap());
+    for _ in 0..2 {
+        assert_eq!(ours.run(&["deploy", "shop", "r.io/shop:v1"]).code, 11);
+    }
+    let refused = windlass.json(&["refused", "shop"])["refused"].clone();
+    let shown = |place: usize| (refused[place]["status"].clone(), refused[place]["times"].clone());
+    assert_eq!((shown(0), shown(1)), ((json!(401), json!(2)), (json!(422), json!(1))), "{refused}");
+    let table = windlass.run(&["refused"]);
+    for part in ["shop", "127.0.0.1", "no key of the project proves it", "r.io/other is not among the images"] {
+        assert!(table.out.contains(part), "{part}: {table:?}");
+    }
+    let unknown = windlass.run(&["refused", "shopp"]);
+    assert!(unknown.code == 10 && unknown.err.contains("did you mean shop?"), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_learns_from_the_exit_code_whether_all_is_well() {
+    let home = Home::with_shop();
+    let _daemon = home.start();
+    let windlass = Windlass::on(&home);
+    assert_eq!(windlass.run(&["deploy", "shop", "v1"]).code, 0);
+    for arguments in [&["status", "--check"][..], &["status", "shop", "--check"], &["status"]] {
+        assert_eq!(windlass.run(arguments).code, 0, "{arguments:?}");
+    }
+    home.world.state().running.values_mut().for_each(|running| running.works = false);
+    for (arguments, code) in [(&["status", "--check"][..], 3), (&["status", "shop", "--check"], 3), (&["status"], 0)] {
+        let status = windlass.run(arguments);
+        assert_eq!(status.code, code, "{status:?}");
+        assert!(status.out.contains("DOWN"), "{status:?}");
+    }
 }
