@@ -4,7 +4,9 @@
 
 mod cancel;
 mod check;
+mod config;
 mod deploy;
+mod diff;
 mod exit;
 mod follow;
 mod freeze;
@@ -13,6 +15,7 @@ mod import;
 mod init;
 mod key;
 mod list;
+mod logs;
 mod output;
 mod plan;
 mod polkit;
@@ -23,6 +26,7 @@ mod schema;
 mod serve;
 mod status;
 mod table;
+mod version;
 mod what;
 mod when;
 mod which;
@@ -75,6 +79,9 @@ enum Command {
     Import(import::Command),
     /// Print the rule that lets windlass manage its units without being root
     Polkit(polkit::Args),
+    /// Show the settings that are in force, and where each is from
+    #[command(subcommand)]
+    Config(config::Command),
     /// Print the JSON Schema of config.toml or of project files, for editors
     Schema(schema::Args),
     /// Make keys, and show them in the form that other programs want
@@ -84,12 +91,16 @@ enum Command {
     Deploy(deploy::Args),
     /// Show what a deployment would do, and change nothing
     Plan(plan::Args),
+    /// Show which images a deployment would change, with their commits
+    Diff(diff::Args),
     /// Show what runs, and how the last deployments went
     Status(status::Args),
     /// List deployments, newest first
     List(list::Args),
     /// Show a deployment from its beginning to its outcome
     Follow(follow::Args),
+    /// Show what a project's containers or units print
+    Logs(logs::Args),
     /// Show which callers were refused of late, and why
     Refused(refused::Args),
     /// Put an earlier release back into service
@@ -100,6 +111,8 @@ enum Command {
     Freeze(freeze::Args),
     /// Let deployments through again
     Unfreeze(freeze::Unfreeze),
+    /// Show the versions of this command and of the daemon
+    Version,
 }
 
 /// The whole command line, for whoever describes it elsewhere: manual pages, completions.
@@ -132,17 +145,21 @@ impl Command {
             Self::Init(args) => wait_for(init::run(args, global, output)),
             Self::Import(command) => import::run(command, global, output),
             Self::Polkit(args) => polkit::run(&args, global, output),
+            Self::Config(command) => config::run(&command, global, output),
             Self::Schema(args) => schema::run(&args, output),
             Self::Key(command) => key::run(command, global, output),
             Self::Deploy(args) => wait_for(deploy::run(args, &global.client(output)?, output)),
             Self::Plan(args) => wait_for(plan::run(args, &global.client(output)?, output)),
+            Self::Diff(args) => wait_for(diff::run(args, &global.client(output)?, output)),
             Self::Status(args) => wait_for(status::run(args, &global.client(output)?, output)),
             Self::List(args) => wait_for(list::run(args, &global.client(output)?, output)),
             Self::Follow(args) => wait_for(follow::run(args, &global.client(output)?, output)),
+            Self::Logs(args) => wait_for(logs::run(args, &global.operator()?, output)),
             Self::Refused(args) => wait_for(refused::run(args, &global.operator()?, output)),
             Self::Rollback(args) => wait_for(rollback::run(args, &global.operator()?, output)),
             Self::Cancel(args) => wait_for(cancel::run(args, &global.operator()?, output)),
             Self::Freeze(args) => wait_for(freeze::freeze(args, &global.operator()?, output)),
+            Self::Version => wait_for(version::run(global, output)),
             Self::Unfreeze(args) => wait_for(freeze::unfreeze(args, &global.operator()?, output)),
         }
     }

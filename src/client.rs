@@ -115,6 +115,27 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| self.not_windlass(request, &error.to_string()))
     }
 
+    /// Sends `request` and reads the JSON of each line that answers it, as it comes.
+    pub(crate) async fn each_line<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        mut tell: impl FnMut(T),
+    ) -> Result<(), Failure> {
+        let mut response = self.send(request, "application/x-ndjson", HeaderMap::new()).await?;
+        let mut rest = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|error| reach::failure(&self.address, &error))? {
+            rest.extend_from_slice(&part);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                tell(serde_json::from_slice(&line).map_err(|error| self.not_windlass(request, &error.to_string()))?);
+            }
+            if rest.len() > LONGEST_ANSWER {
+                return Err(self.not_windlass(request, "a line does not end"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it may ask about all projects at once: a key shows its own project alone.
     pub(crate) fn must_show_all(&self) -> Result<(), Failure> {
         if self.is_operator() {

@@ -10,6 +10,7 @@
 //! Secrets are read into [`crate::auth::Key`] and appear neither in settings that are printed nor in problems.
 
 mod document;
+pub mod effective;
 mod guard;
 mod load;
 mod lookup;

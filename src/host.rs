@@ -3,6 +3,7 @@
 //! [`Host`] is what the rest of windlass asks of a machine. The real one is `machine::Machine`.
 
 pub mod finding;
+mod logs;
 pub mod machine;
 
 mod engine;
@@ -29,6 +30,7 @@ use crate::model::{ImageReference, PinnedImage, Repository};
 
 pub use engine::{EngineVersion, credentials, record};
 pub use error::HostError;
+pub use logs::{LogLine, LogSink, LogWish};
 pub use reporter::{Remark, Reporter};
 pub use systemd::polkit;
 
@@ -90,6 +92,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// What runs of this project right now, read from the machine.
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError>;
+
+    /// Hands on what that prints. Ends with the last line, or where more is wanted when nothing prints any more.
+    async fn logs(&self, spec: &ProjectSpec, wish: LogWish, sink: &LogSink) -> Result<(), HostError>;
 }
 
 /// How a deployment ends, for the project's own commands.

@@ -21,6 +21,7 @@ mod signed;
 
 mod docker_puller;
 mod hook;
+mod logs;
 mod operators;
 mod reading;
 
@@ -67,10 +68,12 @@ pub fn operators(app: App) -> Router {
     let act = Router::new()
         .route("/v1/projects/{project}/deploy", post(operators::deploy))
         .route("/v1/projects/{project}/rollback", post(operators::rollback).get(operators::ways_back))
+        .route("/v1/projects/{project}/logs", get(logs::logs))
         .route("/v1/projects/{project}/freeze", post(operators::freeze))
         .route("/v1/projects/{project}/unfreeze", post(operators::unfreeze))
         .route("/v1/deployments/{id}/cancel", post(operators::cancel))
         .route("/v1/refused", get(operators::refused))
+        .route("/v1/version", get(operators::version))
         .route("/metrics", get(metrics::metrics))
         .with_state(app.clone());
     behind_door(act.merge(reading(Access::open(app.clone()))).merge(health(&app)).fallback(door::not_found), app)

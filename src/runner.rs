@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use looks::{Looks, Turns};
 
+pub use crate::host::{LogLine, LogSink, LogWish};
 pub use activity::Activity;
 pub use way_back::{NoWayBack, past_of};
 
@@ -306,6 +307,14 @@ impl Runner {
     pub async fn observe(&self, project: &Project) -> Result<Vec<Instance>, HostError> {
         let (host, spec) = (Arc::clone(&self.0.host), Arc::clone(&project.spec));
         self.0.observations.look(&project.spec.name, (), async move { host.observe(&spec).await }).await
+    }
+
+    /// Hands on what runs of `project` prints.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn logs(&self, project: &Project, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
+        self.0.host.logs(&project.spec, wish, sink).await
     }
 
     async fn resolve(&self, wanted: &Wanted) -> Result<Vec<PinnedImage>, HostError> {

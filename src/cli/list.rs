@@ -101,7 +101,7 @@ pub(super) fn table_of(deployments: &[DeploymentView], zone: &Zone, now: Timesta
     if columns.wide {
         headings.push("BUILD");
     }
-    let mut table = Table::new(&headings);
+    let mut table = Table::new(&headings).whole(&[&when, "ID", "STATUS", "TOOK"]);
     for view in deployments {
         let took = view.started_at.zip(view.finished_at).map(|(start, end)| when::duration(end.since(start)));
         let back = if view.rollback.is_some() { "back to " } else { "" };

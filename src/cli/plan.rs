@@ -25,11 +25,16 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
 
 /// Asks what `what` would do, and shows it.
 pub(super) async fn preview(what: &What, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
+    show(&ask(what, client).await?, output)
+}
+
+/// Asks what `what` would do.
+pub(super) async fn ask(what: &What, client: &Client) -> Result<PlanView, Failure> {
     let failing = format!("a deployment of {} cannot be planned", what.project());
     // In the body, where it is signed: nobody can send the same again as a deployment.
     let body = HookBody { dry_run: Some(true), ..what.body(client).await? };
     let request = Request::post(failing, what.path(client), &body)?;
-    show(&client.ask(&request).await?, output)
+    client.ask(&request).await
 }
 
 /// Shows what would be done.

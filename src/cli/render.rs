@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::{Output, Style};
+use super::table::wrapped;
 use crate::model::{DeploymentId, ProjectName, Zone, one_line};
 use crate::wire::event::Event;
 use crate::wire::event::EventView;
@@ -47,8 +48,11 @@ impl Renderer {
             let lines = self.writer.tell(view.at, &view.event);
             let (first, rest) = styles(&view.event);
             let styles = std::iter::once(first).chain(std::iter::repeat(rest));
-            let paint = |(line, style): (&String, Style)| output.paint(style, &one_line(line, LONGEST_LINE));
-            let lines: Vec<String> = lines.iter().zip(styles).map(paint).collect();
+            let paint = |(line, style): (&String, Style)| {
+                let parts = wrapped(&one_line(line, LONGEST_LINE), output.width());
+                parts.into_iter().map(|part| output.paint(style, &part)).collect::<Vec<_>>()
+            };
+            let lines: Vec<String> = lines.iter().zip(styles).flat_map(paint).collect();
             match &mut self.bars {
                 Some(bars) => bars.show(output, view, &self.writer, &lines),
                 None => lines.iter().for_each(|line| output.line(line)),

@@ -4,7 +4,7 @@ use super::deploy::Waiting;
 use super::exit::Exit;
 use super::output::{Output, Style};
 use super::plan;
-use super::table::{self, Cell, Table};
+use super::table::{self, Cell, Table, wrapped};
 use super::when;
 use super::which::Which;
 use crate::client::{Client, Failure, Request};
@@ -69,15 +69,14 @@ async fn list(project: &ProjectName, path: &str, client: &Client, output: &mut O
         output.document(&ways);
         return Ok(Exit::Succeeded);
     }
-    match (&ways.next, &ways.refused) {
-        (Some(next), _) => {
-            let words = one_line(&next.in_words(&ways.release), 1000);
-            output.line(format_args!("windlass rollback {project} goes {words}"));
-        }
-        (None, Some(refused)) => {
-            output.line(format_args!("windlass rollback {project} goes nowhere: {}", one_line(refused, 1000)))
-        }
-        (None, None) => {}
+    let goes = match (&ways.next, &ways.refused) {
+        (Some(next), _) => Some(next.in_words(&ways.release)),
+        (None, Some(refused)) => Some(format!("nowhere: {refused}")),
+        (None, None) => None,
+    };
+    if let Some(goes) = goes {
+        let words = one_line(&format!("windlass rollback {project} goes {goes}"), 1000);
+        wrapped(&words, output.width()).iter().for_each(|line| output.line(line));
     }
     if !ways.releases.is_empty() {
         output.line("");
@@ -89,7 +88,7 @@ async fn list(project: &ProjectName, path: &str, client: &Client, output: &mut O
 
 fn table_of(ways: &WaysBack, zone: &Zone, now: Timestamp, wide: bool) -> Table {
     let when = format!("WHEN ({})", zone.name(now));
-    let mut table = Table::new(&[&when, "ID", "STATUS", "RELEASE", "ROLLBACK"]);
+    let mut table = Table::new(&[&when, "ID", "STATUS", "RELEASE", "ROLLBACK"]).whole(&[&when, "ID", "STATUS"]);
     for view in &ways.releases {
         table.row(vec![
             Cell::plain(when::both(zone, now, view.at)),

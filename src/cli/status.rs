@@ -80,7 +80,7 @@ async fn all(width: Option<usize>, client: &Client, output: &mut Output) -> Resu
 
 fn table_of(rows: &[(State, &ProjectView)], zone: &Zone, now: Timestamp) -> Table {
     let last = format!("LAST ({})", zone.name(now));
-    let mut table = Table::new(&["PROJECT", "RUNS", "SINCE", "STATE", &last]);
+    let mut table = Table::new(&["PROJECT", "RUNS", "SINCE", "STATE", &last]).whole(&["SINCE", "STATE"]);
     for (state, project) in rows {
         let (style, last) = last_of(project, zone, now);
         table.row(vec![

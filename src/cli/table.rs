@@ -16,6 +16,8 @@ const GAP: usize = 2;
 const INDENT: usize = 2;
 /// How many characters of an id tell it from the others of a host.
 const SHORT_ID: usize = 8;
+/// A note that has less room beside what to type stands above it.
+const LEAST_NOTE: usize = 24;
 /// No column is cut to less.
 const LEAST: usize = 6;
 
@@ -23,6 +25,8 @@ const LEAST: usize = 6;
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Vec<Row>,
+    /// Columns that are not cut.
+    whole: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -60,7 +64,16 @@ impl Table {
     /// A table with these headings.
     pub(super) fn new(headings: &[&str]) -> Self {
         let headings = headings.iter().map(|heading| Cell::new(Style::Dim, heading)).collect();
-        Self { rows: vec![Row::Cells(headings)] }
+        Self { rows: vec![Row::Cells(headings)], whole: Vec::new() }
+    }
+
+    /// The same, whose columns with these headings are not cut.
+    pub(super) fn whole(mut self, headings: &[&str]) -> Self {
+        if let Some(Row::Cells(cells)) = self.rows.first() {
+            let is_whole = |cell: &Cell| headings.contains(&cell.text.as_str());
+            self.whole = cells.iter().enumerate().filter(|(_, cell)| is_whole(cell)).map(|(place, _)| place).collect();
+        }
+        self
     }
 
     /// One more row.
@@ -93,9 +106,15 @@ impl Table {
                 line.trim_end().to_owned()
             }
             Row::Note(about, next) => {
-                let room = width.map_or(usize::MAX, |width| width.saturating_sub(2 * GAP + next.width()));
-                let about = Cell { text: cut(&about.text, room.saturating_sub(INDENT)), style: about.style };
-                format!("{}{}{}{next}", " ".repeat(INDENT), paint(&about), " ".repeat(GAP)).trim_end().to_owned()
+                let (indent, gap) = (" ".repeat(INDENT), " ".repeat(GAP));
+                let room = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT));
+                let beside = room.saturating_sub(GAP + next.width());
+                let cut = |room| paint(&Cell { text: cut(&about.text, room), style: about.style });
+                if beside < LEAST_NOTE.min(about.text.width()) {
+                    format!("{indent}{}\n{indent}{next}", cut(room))
+                } else {
+                    format!("{indent}{}{gap}{next}", cut(beside)).trim_end().to_owned()
+                }
             }
         };
         self.rows.iter().map(line).collect()
@@ -113,7 +132,9 @@ impl Table {
         }
         let gaps = GAP * widths.len().saturating_sub(1);
         while limit.is_some_and(|limit| widths.iter().sum::<usize>() + gaps > limit) {
-            let Some(widest) = widths.iter_mut().filter(|width| **width > LEAST).max() else { break };
+            let may_be_cut = |(place, width): &(usize, &mut usize)| **width > LEAST && !self.whole.contains(place);
+            let widest = widths.iter_mut().enumerate().filter(may_be_cut).max_by_key(|(_, width)| **width);
+            let Some((_, widest)) = widest else { break };
             *widest -= 1;
         }
         widths
@@ -142,6 +163,26 @@ pub(super) fn cut(text: &str, longest: usize) -> String {
         fits
     };
     text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// `text` as lines of at most `longest` columns, where there is such a limit: broken between words, and indented from the
+/// second one on.
+pub(super) fn wrapped(text: &str, longest: Option<usize>) -> Vec<String> {
+    let Some(longest) = longest.filter(|longest| text.width() > *longest) else { return vec![text.to_owned()] };
+    let begin: String = text.chars().take_while(|c| *c == ' ').collect();
+    let indent = format!("{begin}    ");
+    let (mut lines, mut line) = (Vec::new(), begin);
+    for word in text.trim_start().split(' ') {
+        let gap = if line.trim().is_empty() { "" } else { " " };
+        if !gap.is_empty() && line.width() + 1 + word.width() > longest {
+            lines.push(std::mem::replace(&mut line, format!("{indent}{word}")));
+        } else {
+            line.push_str(gap);
+            line.push_str(word);
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 /// The last characters of an id, by which people tell one from another.
@@ -204,6 +245,15 @@ mod tests {
     #[test]
     fn a_cell_cannot_leave_its_place() {
         assert_eq!(Cell::plain("a\nb\u{1b}[2Kc").text, "a bc");
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_line_goes_on_below_between_words() {
+        let text = "  rolled_back: the port 8080 is taken";
+        assert_eq!(wrapped(text, None), [text]);
+        assert_eq!(wrapped(text, Some(80)), [text]);
+        assert_eq!(wrapped(text, Some(24)), ["  rolled_back: the port", "      8080 is taken"]);
+        assert_eq!(wrapped("a-word-that-is-longer yes", Some(8)), ["a-word-that-is-longer", "    yes"]);
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub(super) struct What {
 }
 
 impl What {
+    /// These images of a project.
+    pub(super) const fn new(project: ProjectName, images: Vec<String>) -> Self {
+        Self { project, images, digest: None }
+    }
+
     /// The body that asks for it.
     pub(super) async fn body(&self, client: &Client) -> Result<HookBody, Failure> {
         let mut body = HookBody { digest: self.digest.clone(), ..HookBody::default() };

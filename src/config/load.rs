@@ -107,7 +107,7 @@ impl Settings {
 }
 
 /// `config.toml`, which says nothing when it is not there and nobody asked for it by name.
-fn host_file(path: Option<&Path>, problems: &mut Vec<Problem>) -> Document {
+pub(super) fn host_file(path: Option<&Path>, problems: &mut Vec<Problem>) -> Document {
     let file = path.unwrap_or(Path::new(DEFAULT_PATH));
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let read = if path.is_some() { Document::read } else { Document::read_if_there };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use nix::unistd::{User, getuid};
 
 use super::engine::client::Engine;
@@ -18,7 +18,7 @@ use super::program::runs::Runs;
 use super::target::Equipment;
 use super::target::compose::memory::Memory;
 use super::target::driver::Driver;
-use super::{End, EngineVersion, Host, HostError, Reporter};
+use super::{End, EngineVersion, Host, HostError, LogSink, LogWish, Reporter};
 use crate::deploy::plan::{Source, Step};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
@@ -260,6 +260,13 @@ impl Host for Machine {
 
     async fn observe(&self, spec: &ProjectSpec) -> Result<Vec<Instance>, HostError> {
         self.driver(spec).observe().await
+    }
+
+    async fn logs(&self, spec: &ProjectSpec, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
+        let driver = self.driver(spec);
+        let mut names: Vec<String> = driver.observe().await?.into_iter().map(|instance| instance.name).collect();
+        names.dedup();
+        try_join_all(names.iter().map(|name| driver.log(name, wish, sink))).await.map(drop)
     }
 }
 

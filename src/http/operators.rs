@@ -32,7 +32,7 @@ use crate::model::{DeploymentId, ProjectName, one_line};
 use crate::runner::{NoWayBack, SubmitError, past_of};
 use crate::wire::release::ImageView;
 use crate::wire::request::{FreezeBody, RollbackBody, parse, parse_hook};
-use crate::wire::view::{RefusedCallers, ReleaseView, WaysBack};
+use crate::wire::view::{RefusedCallers, ReleaseView, VersionView, WaysBack};
 
 /// What may be said about a freeze, in characters.
 const LONGEST_REASON: usize = 500;
@@ -144,6 +144,10 @@ pub(super) async fn refused(State(app): State<App>, request: Request) -> Result<
         Access::open(app.clone()).project(&head, name.as_str())?;
     }
     Ok(json(StatusCode::OK, &RefusedCallers { refused: app.0.recent.of(project.as_ref()) }))
+}
+
+pub(super) async fn version() -> Response {
+    json(StatusCode::OK, &VersionView { version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 pub(super) async fn freeze(State(app): State<App>, order: Order) -> Result<Response, Error> {

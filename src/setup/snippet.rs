@@ -104,15 +104,20 @@ impl Ci {
             // A windlass that is being started anew is called again.
             _ => (r#"printf %s "${WINDLASS_KEY_HEX-}""#, "-sSN --retry 3 --retry-connrefused"),
         };
-        let (verb, title, ask, suffix, query) = match hook.purpose {
+        let (verb, title, ask, suffix, query, success) = match hook.purpose {
             Purpose::Deploy => {
                 let wait = humantime::format_duration(hook.timeout).to_string().replace(' ', "");
-                ("deploy", "Deploy", "", "", format!("?wait={wait}"))
+                ("deploy", "Deploy", "", "", format!("?wait={wait}"), "succeeded ")
             }
-            Purpose::Plan => ("plan", "Plan", r#","dry_run":true"#, "-plan", String::new()),
+            Purpose::Plan => ("plan", "Plan", r#","dry_run":true"#, "-plan", String::new(), "nothing was changed"),
         };
         let project = hook.project.as_str();
-        let send = [("options", options.to_owned()), ("project", project.to_owned()), ("query", query)];
+        let send = [
+            ("options", options.to_owned()),
+            ("project", project.to_owned()),
+            ("query", query),
+            ("success", success.to_owned()),
+        ];
         let values = [
             ("project", project.to_owned()),
             ("verb", verb.to_owned()),
@@ -206,7 +211,14 @@ mod tests {
         curl "$fail" -sSN \
           -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-          -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+          -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m" | {
+          end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+          while IFS= read -r line; do
+            printf '%s\n' "$line"
+            case $line in 'succeeded '*) end=0 ;; esac
+          done
+          exit "$end"
+        }
         )
         "#);
     }
@@ -240,7 +252,14 @@ mod tests {
                 curl "$fail" -sSN --retry 3 --retry-connrefused \
                   -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
                   -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-                  -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+                  -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m" | {
+                  end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+                  while IFS= read -r line; do
+                    printf '%s\n' "$line"
+                    case $line in 'succeeded '*) end=0 ;; esac
+                  done
+                  exit "$end"
+                }
         "#);
     }
 
@@ -272,7 +291,14 @@ mod tests {
               curl "$fail" -sSN --retry 3 --retry-connrefused \
                 -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
                 -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-                -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+                -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m" | {
+                end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+                while IFS= read -r line; do
+                  printf '%s\n' "$line"
+                  case $line in 'succeeded '*) end=0 ;; esac
+                done
+                exit "$end"
+              }
         "#);
     }
 
@@ -305,7 +331,14 @@ mod tests {
                   curl "$fail" -sSN --retry 3 --retry-connrefused \
                     -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
                     -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-                    -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+                    -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m" | {
+                    end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+                    while IFS= read -r line; do
+                      printf '%s\n' "$line"
+                      case $line in 'succeeded '*) end=0 ;; esac
+                    done
+                    exit "$end"
+                  }
         "#);
     }
 
@@ -335,7 +368,14 @@ mod tests {
                 curl "$fail" -sSN --retry 3 --retry-connrefused \\
                   -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \\
                   -H 'Content-Type: application/json' -H 'Accept: text/plain' \\
-                  -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+                  -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m" | {
+                  end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+                  while IFS= read -r line; do
+                    printf '%s\\n' "$line"
+                    case $line in 'succeeded '*) end=0 ;; esac
+                  done
+                  exit "$end"
+                }
               '''
             }
           }
@@ -364,7 +404,14 @@ mod tests {
         curl "$fail" -sSN --retry 3 --retry-connrefused \
           -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
           -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-          -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m"
+          -d "$body" "$WINDLASS_URL/v1/hooks/shop?wait=1h30m" | {
+          end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+          while IFS= read -r line; do
+            printf '%%s\n' "$line"
+            case $line in 'succeeded '*) end=0 ;; esac
+          done
+          exit "$end"
+        }
         "#);
         assert!(
             snippet_for(Ci::Teamcity, "https://example.com/a%20b")

@@ -235,6 +235,22 @@ pub struct RefusedView {
     pub reason: String,
 }
 
+/// A line that a container or unit has printed. Without a name it says why no more can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLineView {
+    /// The container or unit.
+    pub name: String,
+    /// The line.
+    pub line: String,
+}
+
+/// Which windlass answers: the answer to `GET /v1/version`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionView {
+    /// As its package has it.
+    pub version: String,
+}
+
 /// An authentic delivery that asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {

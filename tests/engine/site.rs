@@ -186,7 +186,12 @@ impl Site {
 
     /// Runs a windlass command to its end.
     pub fn command(&self, words: &[&str]) -> Output {
-        self.set_up(Program::new(env!("CARGO_BIN_EXE_windlass"))).args(words).output()
+        self.program(words).output()
+    }
+
+    /// The same, not yet run.
+    pub fn program(&self, words: &[&str]) -> Program {
+        self.set_up(Program::new(env!("CARGO_BIN_EXE_windlass"))).args(words)
     }
 
     /// Configures another project with the same key. `table` is its compose table: `directory = "…"`, and what else.

@@ -66,3 +66,20 @@ fn the_lines_come_while_it_happens_and_a_heartbeat_when_nothing_does() {
     std::fs::write(site.project_directory().join("gate/open"), "").unwrap();
     assert_eq!(lines.finish(), 0, "{}", lines.text());
 }
+
+#[test]
+fn logs_show_what_the_containers_print_and_go_on_while_they_do() {
+    let mut site = Site::new();
+    site.publish(
+        "app:v1",
+        &Image::running("v1", "for n in 1 2 3 4 5 6 7 8 9; do echo number $n; sleep 1; done; sleep 1000"),
+    );
+    site.start();
+    site.deploy("app:v1").succeeded();
+    let mut following = site.program(&["logs", &site.name, "--follow"]).lines(&site.directory.join("logs.errors"));
+    following.until("-web-1 | number 9");
+    assert!(following.text().contains("-web-1 | version v1\n"), "{}", following.text());
+    let logs = site.command(&["logs", &site.name, "-n", "2"]);
+    let lines: Vec<&str> = logs.stdout.lines().map(|line| line.rsplit(" | ").next().unwrap()).collect();
+    assert_eq!((logs.code, lines), (0, vec!["number 8", "number 9"]), "{}", logs.stderr);
+}

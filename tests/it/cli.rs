@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod keys;
 mod looking;
+mod screens;
 mod serving;
 
 use std::path::Path;

@@ -46,11 +46,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 
-/// The same for the rooms inside of host. Everybody there may say why something failed, what was found and what is told.
+/// The same for the rooms inside of host. Everybody there may say why something failed, what was found, what is told and what was printed.
 const HOST: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("finding", &[]),
     ("reporter", &[]),
+    ("logs", &[]),
     // `src/host.rs`: the trait that the rest of windlass asks.
     ("host", &[]),
     ("program", &[]),
@@ -61,7 +62,7 @@ const HOST: &[(&str, &[&str])] = &[
     ("lifecycle", &["host", "program"]),
     ("machine", &["host", "program", "engine", "target", "lifecycle"]),
 ];
-const EVERYBODYS: &[&str] = &["error", "finding", "reporter"];
+const EVERYBODYS: &[&str] = &["error", "finding", "logs", "reporter"];
 
 /// Names from outside, and the only places where they may stand.
 const OUTSIDE: &[(&str, &[&str])] = &[

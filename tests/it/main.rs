@@ -22,6 +22,7 @@ mod journals;
 mod lifecycle;
 mod messages;
 mod operators;
+mod proxies;
 mod raw;
 mod reading;
 mod sharing;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::list;
 use super::super::output::{Output, Style};
-use super::super::table::{Cell, Table};
+use super::super::table::{Cell, Table, wrapped};
 use super::super::when;
 use super::state::{State, style_of};
 use crate::client::{Client, Failure, Request};
@@ -35,8 +35,9 @@ pub(super) async fn show(
     }
     let (zone, now) = (Zone::of_system(), Clock::system().now());
     for (style, line) in facts(&project, &state, &zone, now) {
-        let line = one_line(&line, 1000);
-        output.line(output.paint(style, &line));
+        for part in wrapped(&one_line(&line, 1000), width) {
+            output.line(output.paint(style, &part));
+        }
     }
     if let Some(running) = project.running.as_ref().filter(|running| !running.is_empty()) {
         output.line("");

@@ -71,6 +71,13 @@ impl Environment {
         self.overrides.contains_key(&self.known.variable(key))
     }
 
+    /// The variable that overrides the setting `key`, and what it says.
+    pub(crate) fn overriding(&self, key: &str) -> Option<(String, &str)> {
+        let name = self.known.variable(key);
+        let value = self.overrides.get(&name)?;
+        Some((name, value))
+    }
+
     /// What a file with this text says, with the overrides on top; nothing when there are none. Both were found to be
     /// good by themselves: this reader knows no lines.
     pub(crate) fn layered_on<T: DeserializeOwned>(&self, text: &str) -> Result<Option<T>, Problem> {

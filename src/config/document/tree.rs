@@ -35,6 +35,15 @@ impl<'t> Tree<'t> {
         offset
     }
 
+    /// Where the value at `path` is written, if it is.
+    pub(crate) fn span(&self, path: &KeyPath) -> Option<Range<usize>> {
+        let mut value = &self.0;
+        for segment in path.segments() {
+            value = step(value.get_ref(), segment)?.1;
+        }
+        Some(value.span())
+    }
+
     /// The path to the entry with the narrowest name or value around `span`; of equal ones the innermost.
     pub(crate) fn find(&self, span: &Range<usize>) -> Option<KeyPath> {
         let mut all = Vec::new();

@@ -17,13 +17,15 @@ use super::container::{ContainerFacts, Health, RestartPolicy, State};
 use super::labels::{CONFIG_HASH, NUMBER, SERVICE};
 use super::raw::percent_encoded;
 use super::refusal::Refusal;
-use crate::host::HostError;
+use crate::host::{HostError, LogSink, LogWish};
 use crate::model::{Timestamp, one_line};
 
 /// How long logs are read: they help, but nobody waits for them.
 const LOGS: Duration = Duration::from_secs(5);
 /// What a container says is cut after so many characters a line.
 const LONGEST_LINE: usize = 1000;
+/// What is longer without the end of a line, in bytes, is several lines.
+const LONGEST_UNENDED: usize = 64 * 1024;
 /// What the engine may take besides when a container stops.
 const REMOVAL: Duration = Duration::from_secs(60);
 
@@ -53,6 +55,35 @@ impl Engine {
             Err(refusal) if refusal.is_absence() => Ok(None),
             Err(refusal) => Err(refusal.during("look at a container")),
         }
+    }
+
+    /// Hands on what a container writes, of both streams.
+    pub(in crate::host) async fn log(&self, name: &str, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
+        let link = self.link().await.map_err(|refusal| refusal.during("read a log"))?;
+        let since = wish.since.map_or(0, |since| i32::try_from(since.as_seconds()).unwrap_or(i32::MAX));
+        let tail = wish.lines.to_string();
+        let options =
+            LogsOptions { stdout: true, stderr: true, follow: wish.follow, since, tail, ..LogsOptions::default() };
+        let mut stream = link.docker.logs(name, Some(options));
+        let mut rest = Vec::new();
+        while let Some(output) = stream.next().await {
+            let output = output.map_err(|error| Refusal::from(error).during(&format!("read the log of {name}")))?;
+            rest.extend_from_slice(&output.into_bytes());
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                if !sink.hand_on(name, &String::from_utf8_lossy(&line)).await {
+                    return Ok(());
+                }
+            }
+            // What never ends a line is handed on in pieces.
+            if rest.len() > LONGEST_UNENDED {
+                sink.hand_on(name, &String::from_utf8_lossy(&std::mem::take(&mut rest))).await;
+            }
+        }
+        if !rest.is_empty() {
+            sink.hand_on(name, &String::from_utf8_lossy(&rest)).await;
+        }
+        Ok(())
     }
 
     /// The last lines that the container wrote, of both streams. Nothing when they cannot be had.

@@ -81,7 +81,9 @@ impl Refusal {
 
     /// A refusal to say what an image is.
     pub(super) fn of_registry(self, image: &str, repository: &Repository, login: &Login) -> HostError {
+        let meaning = self.meaning();
         match self.explained(image, repository, login) {
+            Ok(reason) if meaning == Meaning::Unknown => HostError::refused("", reason),
             Ok(reason) => HostError::refused(format!("cannot resolve {image}"), reason),
             Err(passing) => passing,
         }
@@ -113,7 +115,16 @@ impl Refusal {
                 return Err(HostError::passing(format!("the registry of {image} does not answer"), reason));
             }
             Meaning::Denied => format!("{reason}; {}", login.after_denial(host)),
-            Meaning::Unknown => format!("{reason}{}", login.after_absence(host)),
+            Meaning::Unknown => {
+                let named = repository.to_string();
+                let version = match image.strip_prefix(&named).map(|version| version.split_at_checked(1)) {
+                    Some(Some((":", tag))) => format!("tag {tag}"),
+                    Some(Some(("@", digest))) => format!("image {digest}"),
+                    _ => format!("image {image}"),
+                };
+                let reason = said_once(&reason);
+                format!("{named} has no {version}: has CI pushed it? ({reason}){}", login.after_absence(host))
+            }
             Meaning::Platform => format!("{reason}; build it for this host's platform too"),
             Meaning::Corrupt => format!(
                 "what the registry sent does not match its digest ({reason}); nothing of it was used: \
@@ -121,6 +132,14 @@ impl Refusal {
             ),
             Meaning::NoSpace => reason,
         })
+    }
+}
+
+/// `manifest unknown: manifest unknown` said once.
+fn said_once(reason: &str) -> &str {
+    match reason.rsplit_once(": ") {
+        Some((before, last)) if before == last || before.ends_with(&format!(": {last}")) => said_once(before),
+        _ => reason,
     }
 }
 
@@ -165,6 +184,22 @@ mod tests {
         ] {
             assert_eq!(Refusal::Status(status, message.to_owned()).meaning(), meaning, "{message}");
         }
+    }
+
+    #[test]
+    fn a_tag_that_is_not_there_is_named_and_the_registry_is_quoted_once() {
+        let repository: Repository = "r.io/acme/shop".parse().unwrap();
+        let told = |image: &str, reason: &str| {
+            let refusal = Refusal::Status(404, reason.to_owned());
+            refusal.of_registry(image, &repository, &Login::Anonymous { trouble: None }).to_string()
+        };
+        let tag = told("r.io/acme/shop:nope", "manifest unknown: manifest unknown");
+        assert!(tag.starts_with("r.io/acme/shop has no tag nope: has CI pushed it? (manifest unknown)"), "{tag}");
+        let digest = told("r.io/acme/shop@sha256:ab", "name unknown");
+        assert!(
+            digest.starts_with("r.io/acme/shop has no image sha256:ab: has CI pushed it? (name unknown)"),
+            "{digest}"
+        );
     }
 
     #[test]

@@ -6,10 +6,13 @@ use super::facts::UnitFacts;
 use crate::deploy::event::Evidence;
 use crate::host::health::watch::LOG_LINES;
 use crate::host::program::exec::Run;
+use crate::host::{HostError, LogSink, LogWish};
 use crate::model::{UnitName, one_line};
 
 /// The journal helps, but nobody waits for it.
 const JOURNAL: Duration = Duration::from_secs(10);
+/// For as long as anybody watches.
+const FOLLOWING: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const LONGEST_LINE: usize = 1000;
 
 /// What a unit said last.
@@ -20,6 +23,29 @@ pub(in crate::host) async fn evidence(unit: &UnitFacts) -> Evidence {
         log: journal(&unit.name).await,
         health: Vec::new(),
     }
+}
+
+/// Hands on what a unit prints. Lines that come faster than they are taken are lost here: the journal has them.
+pub(in crate::host) async fn log(unit: &str, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
+    let mut arguments = ["--quiet", "--no-pager", "--output=cat"].map(str::to_owned).to_vec();
+    arguments.extend([format!("--lines={}", wish.lines), format!("--unit={unit}")]);
+    arguments.extend(wish.since.map(|since| format!("--since=@{}", since.as_seconds())));
+    arguments.extend(wish.follow.then(|| "--follow".to_owned()));
+    let hand_on = |line: &str| sink.try_hand_on(unit, line);
+    let run = Run {
+        program: "journalctl",
+        arguments: &arguments,
+        directory: None,
+        environment: &[],
+        input: None,
+        deadline: if wish.follow { FOLLOWING } else { JOURNAL },
+        keep: LONGEST_LINE,
+        on_line: Some(&hand_on),
+        record: None,
+    };
+    let failed = |reason| HostError::failed(format!("failed to read the journal of {unit}"), reason);
+    let output = run.output().await.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() { Ok(()) } else { Err(failed(output.stderr.last_lines(2))) }
 }
 
 /// The last lines of a unit's journal, or why there are none.

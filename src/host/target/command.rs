@@ -16,7 +16,7 @@ use crate::host::finding::Finding;
 use crate::host::health::watch::{Look, Subject, Watch};
 use crate::host::program::own::{Context, check, run, told};
 use crate::host::program::runs::Runs;
-use crate::host::{HostError, Reporter};
+use crate::host::{HostError, LogSink, LogWish, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
@@ -142,6 +142,11 @@ impl Driver for CommandDriver<'_> {
             }
         }
         Ok(instances)
+    }
+
+    async fn log(&self, _name: &str, _wish: LogWish, _sink: &LogSink) -> Result<(), HostError> {
+        let reason = "a program puts this project into service, and only that knows where its logs are".to_owned();
+        Err(HostError::refused("", reason))
     }
 
     async fn survey(&self) -> Vec<Finding> {

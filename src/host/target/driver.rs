@@ -9,7 +9,7 @@ use crate::deploy::plan::{Change, Expected, Source};
 use crate::deploy::sharing::Uses;
 use crate::deploy::snapshot::{Instance, Snapshot};
 use crate::host::finding::Finding;
-use crate::host::{HostError, Reporter};
+use crate::host::{HostError, LogSink, LogWish, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
@@ -69,6 +69,9 @@ pub(in crate::host) trait Driver: Send + Sync {
 
     /// What runs.
     async fn observe(&self) -> Result<Vec<Instance>, HostError>;
+
+    /// Hands on what the instance `name` prints.
+    async fn log(&self, name: &str, wish: LogWish, sink: &LogSink) -> Result<(), HostError>;
 
     /// All that would make a deployment fail.
     async fn survey(&self) -> Vec<Finding>;

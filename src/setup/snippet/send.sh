@@ -5,4 +5,11 @@ fail=$(curl --help all 2>/dev/null | grep -oe --fail-with-body) ||
 curl "$fail" {{options}} \
   -H "webhook-id: $id" -H "webhook-timestamp: $ts" -H "webhook-signature: v1,$sig" \
   -H 'Content-Type: application/json' -H 'Accept: text/plain' \
-  -d "$body" "$WINDLASS_URL/v1/hooks/{{project}}{{query}}"
+  -d "$body" "$WINDLASS_URL/v1/hooks/{{project}}{{query}}" | {
+  end=1   # only these words are success: some proxies hide from curl that an answer was broken off
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case $line in '{{success}}'*) end=0 ;; esac
+  done
+  exit "$end"
+}

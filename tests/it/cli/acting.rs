@@ -176,6 +176,25 @@ async fn a_plan_changes_nothing_whoever_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_difference_names_the_images_and_the_commits_that_they_are_from() {
+    let home = Home::with_shop();
+    let _daemon = home.start();
+    let windlass = Windlass::on(&home);
+    home.world.publish("r.io/shop:v2", "v2");
+    let commit = ["deploy", "shop", "v1", "--commit", "3f2a91c0ffee", "--run-url", "https://ci/17"];
+    assert_eq!(windlass.run(&commit).code, 0);
+    assert_eq!(windlass.run(&["diff", "shop"]).out, "shop: nothing would change\n");
+    assert_eq!(windlass.run(&["diff", "shop", "v1"]).out, "shop: nothing would change\n");
+    let diff = windlass.run(&["diff", "shop", "v2"]);
+    let lines: Vec<Vec<&str>> = diff.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..4], ["-", "shop:v1", "(3bfc269594ef)", "3f2a91c0ffee"], "{diff:?}");
+    assert!(lines[1].ends_with(&["https://ci/17"]), "{diff:?}");
+    assert_eq!(lines[2][..2], ["+", "shop:v2"], "{diff:?}");
+    assert!(lines[2].ends_with(&["-", "never", "-"]), "{diff:?}");
+    assert_eq!(windlass.json(&["diff", "shop", "v2"])["from"][0]["commit"], "3f2a91c0ffee");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_looks_on_may_leave_without_ending_the_deployment() {
     let home = Home::with_shop();
     let _daemon = home.start();

@@ -219,3 +219,45 @@ async fn a_script_learns_from_the_exit_code_whether_all_is_well() {
         assert!(status.out.contains("DOWN"), "{status:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_what_runs_prints_and_follow_until_somebody_leaves() {
+    let home = Home::with_shop();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    let nothing = windlass.run(&["logs", "shop"]);
+    assert_eq!((nothing.code, nothing.out.as_str()), (0, ""), "{nothing:?}");
+    assert_eq!(windlass.run(&["deploy", "shop", "v1"]).code, 0);
+    let logs = windlass.run(&["logs", "shop", "-n", "2", "--since", "1h 5m"]);
+    assert_eq!((logs.code, logs.out.as_str()), (0, "shop-web-1 | line 1\nshop-web-1 | line 2\n"), "{logs:?}");
+    assert_eq!(
+        windlass.run(&["logs", "shop", "--json"]).records()[0],
+        json!({ "name": "shop-web-1", "line": "line 1" })
+    );
+    let elsewhere = Windlass::elsewhere(&home, &daemon.url, "shop", "standard").run(&["logs", "shop"]);
+    assert!(elsewhere.code == 2 && elsewhere.err.contains("on the host alone"), "{elsewhere:?}");
+
+    let mut following = windlass.start(&["logs", "shop", "--follow"]);
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(following.stdout.take().unwrap()));
+    assert_eq!(lines.next().unwrap().unwrap(), "shop-web-1 | line 1");
+    assert!(following.try_wait().unwrap().is_none(), "it goes on");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    home.world.state().engine_away = true;
+    let away = windlass.run(&["logs", "shop"]);
+    assert!(away.code == 10 && away.err.contains("engine does not answer"), "{away:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_is_that_of_the_command_and_of_the_daemon_where_there_is_one() {
+    let home = Home::with_shop();
+    let windlass = Windlass::on(&home);
+    let ours = env!("CARGO_PKG_VERSION");
+    let alone = windlass.run(&["version"]);
+    assert_eq!((alone.code, alone.out), (0, format!("command  {ours}\n")));
+    assert!(alone.err.contains("no such socket"), "{}", alone.err);
+    assert_eq!(windlass.json(&["version"]), json!({ "command": ours, "daemon": null }));
+    let _daemon = home.start();
+    assert_eq!(windlass.json(&["version"]), json!({ "command": ours, "daemon": ours }));
+    assert_eq!(windlass.run(&["version"]).out, format!("command  {ours}\ndaemon   {ours}\n"));
+}

@@ -23,7 +23,7 @@ use crate::host::finding::Finding;
 use crate::host::health::watch::Watch;
 use crate::host::program::runs::Runs;
 use crate::host::target::driver::Driver;
-use crate::host::{HostError, Reporter};
+use crate::host::{HostError, LogSink, LogWish, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, Repository};
 
@@ -275,6 +275,10 @@ impl Driver for ComposeDriver<'_> {
             }
         };
         snapshot::observe(self.engine, &project, self.spec, self.compose).await
+    }
+
+    async fn log(&self, name: &str, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
+        self.engine.log(name, wish, sink).await
     }
 
     async fn warnings(&self) -> Result<Vec<String>, HostError> {

@@ -16,9 +16,10 @@ use crate::host::engine::pins;
 use crate::host::finding::Finding;
 use crate::host::health::watch::Watch;
 use crate::host::systemd::bus::{Bus, Verb};
-use crate::host::systemd::journal::evidence;
+
+use crate::host::systemd::journal::{self, evidence};
 use crate::host::target::driver::Driver;
-use crate::host::{HostError, Reporter};
+use crate::host::{HostError, LogSink, LogWish, Reporter};
 use crate::lanes::Lease;
 use crate::model::{ImageReference, LocalImage, Repository, UnitName};
 
@@ -231,6 +232,10 @@ impl Driver for SystemdDriver<'_> {
             }
         }
         Ok(instances)
+    }
+
+    async fn log(&self, name: &str, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
+        journal::log(name, wish, sink).await
     }
 
     async fn survey(&self) -> Vec<Finding> {

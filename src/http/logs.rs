@@ -1,0 +1,73 @@
+//! Hands operators what a project's containers or units print, a JSON object a line.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use serde::Deserialize;
+
+use super::App;
+use super::access::Access;
+use super::error::Error;
+use super::reading::query;
+use crate::intake::Refused;
+use crate::runner::{LogLine, LogSink, LogWish};
+use crate::wire::json;
+use crate::wire::view::LogLineView;
+
+/// How many lines there are unless it is said, and at most.
+const SOME: usize = 100;
+const MOST: usize = 100_000;
+/// How many lines may wait for a caller that reads slowly.
+const ROOM: usize = 256;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    follow: Option<String>,
+    since: Option<String>,
+    lines: Option<usize>,
+}
+
+pub(super) async fn logs(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Error> {
+    let (head, _) = request.into_parts();
+    let project = Access::open(app.clone()).project(&head, &name)?;
+    let Wanted { follow, since, lines } = query(&head)?;
+    let since = match since.as_deref().map(humantime::parse_duration).transpose() {
+        Ok(ago) => ago.map(|ago: Duration| app.0.clock.now().minus(ago)),
+        Err(error) => return Err(Error::NotUnderstood(format!("`since` is how long ago, such as `10m`: {error}"))),
+    };
+    let follow = match follow.as_deref() {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => return Err(Error::NotUnderstood("write `follow=1` or `follow=0`".to_owned())),
+    };
+    let lines = lines.unwrap_or(if since.is_some() { MOST } else { SOME }).min(MOST);
+    let wish = LogWish { lines, since, follow };
+    // What cannot be read at all is an error with a status, not a line.
+    app.instances(Some(&project)).await.map_err(Refused::Away)?;
+
+    let (sink, mut printed) = LogSink::new(ROOM);
+    let closing = app.0.runner.closing().clone();
+    let reading = async move {
+        let failed = app.0.runner.logs(&project, wish, &sink).await.err();
+        failed.map(|error| LogLineView { name: String::new(), line: format!("error: {error}") })
+    };
+    let printed = stream::poll_fn(move |context| printed.poll_recv(context))
+        .map(|LogLine { name, line }| Some(LogLineView { name, line }));
+    let lines = stream::select(stream::once(reading), printed).filter_map(|line| async move {
+        let mut text = json::compact(&line?).ok()?;
+        text.push('\n');
+        Some(Ok::<_, std::convert::Infallible>(Bytes::from(text)))
+    });
+    let lines = lines.take_until(closing.cancelled_owned());
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
