@@ -1,6 +1,6 @@
 //! Writes the manual pages and the shell completions into a directory: what a package of windlass has besides the binary.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,8 +12,7 @@ fn main() -> anyhow::Result<()> {
     fs::create_dir_all(&pages)?;
     clap_mangen::generate_to(windlass::cli::command(), &pages)?;
     for (shell, name) in [(Shell::Bash, "windlass.bash"), (Shell::Zsh, "_windlass"), (Shell::Fish, "windlass.fish")] {
-        let mut file = File::create(directory.join(name))?;
-        clap_complete::generate(shell, &mut windlass::cli::command(), "windlass", &mut file);
+        fs::write(directory.join(name), windlass::cli::completions(shell)?)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod cancel;
 mod check;
+mod completions;
 mod config;
 mod deploy;
 mod diff;
@@ -82,6 +83,11 @@ enum Command {
     /// Show the settings that are in force, and where each is from
     #[command(subcommand)]
     Config(config::Command),
+    /// Print what a shell needs to complete commands and projects
+    Completions(completions::Args),
+    /// Print the names of all projects, a line each
+    #[command(hide = true)]
+    Names,
     /// Print the JSON Schema of config.toml or of project files, for editors
     Schema(schema::Args),
     /// Make keys, and show them in the form that other programs want
@@ -94,8 +100,10 @@ enum Command {
     /// Show which images a deployment would change, with their commits
     Diff(diff::Args),
     /// Show what runs, and how the last deployments went
+    #[command(alias = "ps")]
     Status(status::Args),
     /// List deployments, newest first
+    #[command(aliases = ["history", "ls"])]
     List(list::Args),
     /// Show a deployment from its beginning to its outcome
     Follow(follow::Args),
@@ -113,6 +121,14 @@ enum Command {
     Unfreeze(freeze::Unfreeze),
     /// Show the versions of this command and of the daemon
     Version,
+}
+
+/// What a shell reads to complete the command.
+///
+/// # Errors
+/// When what was made is no text.
+pub fn completions(shell: clap_complete::Shell) -> Result<String, std::string::FromUtf8Error> {
+    completions::script(shell, command())
 }
 
 /// The whole command line, for whoever describes it elsewhere: manual pages, completions.
@@ -146,6 +162,8 @@ impl Command {
             Self::Import(command) => import::run(command, global, output),
             Self::Polkit(args) => polkit::run(&args, global, output),
             Self::Config(command) => config::run(&command, global, output),
+            Self::Completions(args) => completions::run(&args, self::command(), output),
+            Self::Names => wait_for(completions::names(&global.operator()?, output)),
             Self::Schema(args) => schema::run(&args, output),
             Self::Key(command) => key::run(command, global, output),
             Self::Deploy(args) => wait_for(deploy::run(args, &global.client(output)?, output)),
@@ -180,6 +198,16 @@ fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_shell_can_complete_it_and_bash_asks_for_the_projects() {
+        use clap_complete::Shell;
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+            let script = completions(shell).unwrap();
+            assert!(script.contains("rollback"), "{shell}");
+            assert_eq!(script.contains("$(windlass names"), shell == Shell::Bash, "{shell}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound_and_each_command_says_in_one_line_what_it_does() {

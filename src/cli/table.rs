@@ -234,11 +234,13 @@ mod tests {
             [
                 "PROJECT  LAST",
                 "shop     the database is being moved by…",
-                "  the port 8080…  windlass follow shop",
+                "  the port 8080 is taken by another con…\n  windlass follow shop",
                 "東京     v1"
             ]
         );
-        assert!(lines.iter().all(|line| line.width() <= 40));
+        assert!(lines.iter().flat_map(|line| line.lines()).all(|line| line.width() <= 40));
+        let beside = &table.lines(Some(60), |cell| cell.text.clone())[2];
+        assert_eq!(beside, "  the port 8080 is taken by another c…  windlass follow shop");
         assert!(table.lines(None, |cell| cell.text.clone())[2].contains("another container"));
     }
 

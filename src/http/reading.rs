@@ -1,6 +1,7 @@
 //! Answers those who read: deployments, their events, projects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::{Instant, timeout_at};
 
 use super::access::Access;
 use super::answer::{json, view};
@@ -34,6 +36,8 @@ use crate::wire::view::{BrokenConfiguration, Deployments, FreezeView, ProjectVie
 const SOME: usize = 50;
 const MOST: usize = 500;
 
+/// How long the machine has to say what runs of all projects.
+const LOOKING: Duration = Duration::from_secs(5);
 /// How many projects are read from the machine at a time.
 const AT_ONCE: usize = 8;
 
@@ -89,9 +93,17 @@ pub(super) async fn projects(State(access): State<Access>, request: Request) -> 
         Some("1") => true,
         Some(_) => return Err(Error::NotUnderstood("write `running=1` or `running=0`".to_owned())),
     };
-    let show = async |project: &Arc<Project>| match project_view(&access, project).await? {
-        view if with_running && view.newest.is_some() => with_what_runs(&access, project, view).await,
-        view => Ok(view),
+    let until = Instant::now() + LOOKING;
+    let show = async |project: &Arc<Project>| {
+        let view = project_view(&access, project).await?;
+        if !with_running || view.newest.is_none() {
+            return Ok(view);
+        }
+        let looking = with_what_runs(&access, project, view.clone());
+        timeout_at(until, looking).await.unwrap_or_else(|_| {
+            let why = format!("the machine did not say within {} s what runs of all projects", LOOKING.as_secs());
+            Ok(ProjectView { unreadable: Some(why), ..view })
+        })
     };
     let projects = stream::iter(&found).map(show).buffered(AT_ONCE).try_collect().await?;
     let store = &access.app.0.store;

@@ -12,7 +12,7 @@ use crate::run::Run;
 const NEWEST_LIBC: (u32, u32) = (2, 35);
 
 /// The package of the windlass under test. `make test` has made it: what compiles has no place in a test.
-fn package() -> &'static Path {
+pub fn package() -> &'static Path {
     let package = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/deb/test.deb"));
     assert!(package.exists(), "the package is missing: scripts/deb dev --output target/deb/test.deb");
     package

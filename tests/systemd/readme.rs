@@ -97,3 +97,31 @@ fn the_chapter_on_docker_puller_takes_its_hooks_over() {
     assert_eq!(typed(&host, by_path), "{\"success\": true}");
     await_page(&host, "v2");
 }
+
+#[test]
+fn a_new_user_gets_from_the_package_to_a_deploy_by_curl_in_eight_commands() {
+    let host = Host::start();
+    host.use_port();
+    host.copy(package::package(), "/root/windlass.deb");
+    host.publish("app:v1", &Image::web("v1"));
+    // The application that the user has.
+    host.write("/srv/{name}/compose.yaml", &here(&host, block(README, "yaml", "services:")));
+
+    let settings = here(&host, block(README, "toml", "registries"));
+    let commands = [
+        "dpkg -i /root/windlass.deb".to_owned(),
+        format!("cat >/etc/windlass/config.toml <<'END'\n{settings}\nEND"),
+        block(SERVICE, "sh", "GHCR_TOKEN").to_owned(),
+        "sudo windlass init shop --compose /srv/shop".to_owned(),
+        "sudo windlass check".to_owned(),
+        "sudo systemctl reload windlass".to_owned(),
+    ];
+    let said: Vec<String> = commands.iter().map(|command| typed(&host, command)).collect();
+    assert!(said[4].contains("no problems found"), "{}", said[4]);
+    // What init has printed, pasted, with the tag that CI has pushed.
+    let printed = said[3].split_once("# Any shell\n").unwrap().1.split_once("\n\nFor other places").unwrap().0;
+    let deploy = printed.replace(":TAG", ":v1");
+    let said = host.sh(&format!("sudo() {{ \"$@\"; }}\n{deploy}"));
+    assert!(said.contains("\nsucceeded ") && commands.len() < 8, "{said}");
+    assert_eq!(page(&host), "v1");
+}

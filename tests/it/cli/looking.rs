@@ -261,3 +261,27 @@ async fn the_version_is_that_of_the_command_and_of_the_daemon_where_there_is_one
     assert_eq!(windlass.json(&["version"]), json!({ "command": ours, "daemon": ours }));
     assert_eq!(windlass.run(&["version"]).out, format!("command  {ours}\ndaemon   {ours}\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bash_completes_commands_and_projects() {
+    let home = Home::with_shop();
+    home.project("shelf", &["r.io/shelf"]);
+    let _daemon = home.start();
+    let windlass = Windlass::on(&home);
+    assert_eq!(windlass.run(&["names"]).out, "shelf\nshop\n");
+    fs::write(home.path().join("completions"), windlass.run(&["completions", "bash"]).out).unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let completed = |words: &str, last: usize| {
+        let script = format!(
+            "source completions; COMP_WORDS=({words}); COMP_CWORD={last}; \
+             _windlass_with_projects windlass \"${{COMP_WORDS[$COMP_CWORD]}}\" \"${{COMP_WORDS[$COMP_CWORD-1]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let config = home.config();
+        let variables = [("WINDLASS_CONFIG", config.to_str().unwrap()), ("HERE", home.path().to_str().unwrap())];
+        super::run_in(&["bash"], &format!("cd \"$HERE\"; {script}"), &variables, programs.path()).out
+    };
+    assert_eq!(completed("windlass rollb", 1), "rollback\n");
+    assert_eq!(completed("windlass follow sh", 2), "shelf shop\n");
+    assert_eq!(completed("windlass deploy sho", 2), "shop\n");
+    assert!(completed("windlass deploy --dr", 2).contains("--dry-run"), "an option is one");
+}
