@@ -8,7 +8,7 @@ use super::plan;
 use super::table::{Cell, Table};
 use super::what::What;
 use super::when;
-use crate::client::{Client, Failure, Request};
+use crate::client::{Client, Failure, Kind, Request};
 use crate::model::{Clock, ProjectName, Timestamp, Zone};
 use crate::wire::release::ImageView;
 use crate::wire::view::{DeploymentView, Deployments, ProjectView};
@@ -46,6 +46,9 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     let (before, after) = if args.images.is_empty() {
         let request = Request::get(format!("{name} cannot be shown"), format!("/v1/projects/{name}"))?;
         let project: ProjectView = client.ask(&request).await?;
+        if let Some(why) = project.unreadable {
+            return Err(Failure::new(Kind::Refused, format!("{name} cannot be compared"), why).fix("windlass check"));
+        }
         (project.in_service, project.runs)
     } else {
         let plan = plan::ask(&What::new(name.clone(), args.images), client).await?;

@@ -3,7 +3,7 @@
 use crate::client::{Client, Failure, Kind, Request};
 use crate::model::{DeploymentId, ProjectName};
 use crate::wire::state::StatusWord;
-use crate::wire::view::{DeploymentView, Deployments};
+use crate::wire::view::{DeploymentView, Deployments, ProjectView};
 
 /// A shorter part of an id is taken for a slip.
 const LEAST_PART: usize = 4;
@@ -56,12 +56,14 @@ impl Which {
         if let Some(meant) = of_project.iter().find(|view| is_meant(view)) {
             return Ok(meant.clone());
         }
-        // A key shows its own project alone.
-        let by_id = if client.is_operator() && name.len() >= LEAST_PART {
-            list(format!("id={name}&limit=2")).await?
-        } else {
-            Vec::new()
+        // A key shows its own project alone, and a name of a project means no other's deployment.
+        let is_project = async || match Request::get(failing, format!("/v1/projects/{name}")) {
+            Ok(request) => client.ask::<ProjectView>(&request).await.is_ok(),
+            Err(_) => false,
         };
+        let may_be_id = client.is_operator() && name.len() >= LEAST_PART && of_project.is_empty();
+        let by_id =
+            if may_be_id && !is_project().await { list(format!("id={name}&limit=2")).await? } else { Vec::new() };
         match (by_id.as_slice(), of_project.is_empty()) {
             ([one], _) => Ok(one.clone()),
             ([], false) => Err(Failure::new(Kind::Refused, failing, format!("no deployment of {name} {wanted}"))

@@ -133,8 +133,8 @@ impl<'a> History<'a> {
         let newest = good.next().ok_or(Nothing::NeverGood)?;
         let in_place = |asked: fn(&Instance) -> bool| newest.release.iter().all(|image| runs(running, image, asked));
         // A good release that has stopped working is left for an older one. One that could not be put back just now is
-        // not there before it works.
-        if !in_place(if self.unsettled { works } else { |_| true }) {
+        // put back first, whatever the machine says of it: that it runs does not prove that it works.
+        if self.unsettled || !in_place(|_| true) {
             return Ok(self.to(newest, running));
         }
         match good.next() {
@@ -174,10 +174,6 @@ impl<'a> History<'a> {
         let mut known = self.entries.iter().filter_map(|entry| entry.past.status.release.as_deref()).flatten();
         known.find(|known| known.is_same(image))
     }
-}
-
-fn works(instance: &Instance) -> bool {
-    matches!(instance.condition, Condition::Working | Condition::Starting)
 }
 
 fn is_not_broken(instance: &Instance) -> bool {
@@ -490,7 +486,9 @@ mod tests {
         shop.set_works("web:v1", false);
         assert_eq!(shop.way().unwrap().images, images(&["web:v1"]));
         shop.set_works("web:v1", true);
-        assert_eq!(shop.way(), Err(Nothing::Oldest(shop.id(0))), "it was never disturbed");
+        assert_eq!(shop.way().unwrap().images, images(&["web:v1"]), "that it runs does not prove that it works");
+        assert_eq!(shop.roll_back(), "web:v1");
+        assert_eq!(shop.way(), Err(Nothing::Oldest(shop.id(0))), "now it is proven");
     }
 
     #[test]
@@ -500,9 +498,11 @@ mod tests {
         assert_eq!(shop.way().unwrap().images, images(&["web:v1"]));
         shop.ended(&["web:bad"], Outcome::RollbackFailed);
         assert_eq!(shop.way().unwrap().images, images(&["web:v2"]));
-        // Of a program nobody can say whether what is pinned works.
-        shop.running[0].condition = Condition::Unknown;
-        assert_eq!(shop.way().unwrap().images, images(&["web:v2"]));
+        // The machine may take it for well while the project's own probe does not.
+        for condition in [Condition::Working, Condition::Starting, Condition::Unknown] {
+            shop.running[0].condition = condition;
+            assert_eq!(shop.way().unwrap().images, images(&["web:v2"]), "{condition:?}");
+        }
     }
 
     #[test]

@@ -44,6 +44,12 @@ impl LogSink {
         self.0.send(log_line(name, line)).await.is_ok()
     }
 
+    /// Whether nobody listens any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// The same without waiting: where there is no room the line is lost.
     pub fn try_hand_on(&self, name: &str, line: &str) {
         let _ = self.0.try_send(log_line(name, line));

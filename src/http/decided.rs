@@ -28,7 +28,7 @@ impl App {
         wish: &Wish,
         head: &Parts,
     ) -> Result<Response, Error> {
-        let deployment = match decided {
+        let (deployment, joined) = match decided {
             Decided::Planned { run, rollback } => {
                 let mut view = PlanView::new(&run.release, &run.snapshot, &run.plan, rollback.as_ref());
                 view.warnings = run.warnings;
@@ -37,7 +37,7 @@ impl App {
                     Form::Json | Form::Events => json(StatusCode::OK, &view),
                 });
             }
-            Decided::Accepted { deployment, .. } => *deployment,
+            Decided::Accepted { deployment, joined } => (*deployment, joined),
         };
         let until = wish.wait.map(|wait| Instant::now() + wait);
         let format = match wish.form {
@@ -54,6 +54,8 @@ impl App {
                 };
             }
         };
+        // One that is under way is joined; of one that has ended much may have changed.
+        let format = if joined && deployment.status.outcome().is_some() { format.repeated() } else { format };
         let id = deployment.id.clone();
         let follower = Follower::new(&self.0.store, deployment.id, 0);
         let stream = EventStream::new(self, head, follower, format, Until::Outcome { at_most: until });

@@ -47,6 +47,14 @@ impl Format {
         Self::Text(Box::new(TextWriter::new(id, project, Zone::utc(), Detail::Brief)))
     }
 
+    /// The same for a caller who has asked for this before.
+    pub(super) fn repeated(self) -> Self {
+        match self {
+            Self::Text(writer) => Self::Text(Box::new(writer.repeated())),
+            other => other,
+        }
+    }
+
     pub(super) const fn content_type(&self) -> &'static str {
         match self {
             Self::Array { .. } => "application/json",

@@ -22,6 +22,8 @@ use crate::wire::view::LogLineView;
 /// How many lines there are unless it is said, and at most.
 const SOME: usize = 100;
 const MOST: usize = 100_000;
+/// Before what runs is looked at again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How many lines may wait for a caller that reads slowly.
 const ROOM: usize = 256;
 
@@ -58,8 +60,18 @@ pub(super) async fn logs(
     let (sink, mut printed) = LogSink::new(ROOM);
     let closing = app.0.runner.closing().clone();
     let reading = async move {
-        let failed = app.0.runner.logs(&project, wish, &sink).await.err();
-        failed.map(|error| LogLineView { name: String::new(), line: format!("error: {error}") })
+        let mut wish = wish;
+        loop {
+            if let Err(error) = app.0.runner.logs(&project, wish, &sink).await {
+                return Some(LogLineView { name: String::new(), line: format!("error: {error}") });
+            }
+            if !wish.follow || sink.is_closed() {
+                return None;
+            }
+            // What printed has ended: a deployment may have put something else in its place.
+            wish = LogWish { lines: MOST, since: Some(app.0.clock.now()), ..wish };
+            tokio::time::sleep(PAUSE).await;
+        }
     };
     let printed = stream::poll_fn(move |context| printed.poll_recv(context))
         .map(|LogLine { name, line }| Some(LogLineView { name, line }));

@@ -23,7 +23,7 @@ use super::peer::Peer;
 use super::readiness::Readiness;
 use crate::deploy::catalog::Project;
 use crate::deploy::gate::Freeze;
-use crate::deploy::in_service::drift;
+use crate::deploy::in_service::{drift, missing};
 use crate::deploy::snapshot::Instance;
 use crate::deploy::status::State as Progress;
 use crate::model::{DeploymentId, Digest, ImageReference};
@@ -141,12 +141,14 @@ async fn with_what_runs(access: &Access, project: &Arc<Project>, mut view: Proje
         }
     };
     let in_service = access.app.0.runner.in_service(project).await?;
+    view.released_by = in_service.iter().max_by_key(|known| known.since).map(|known| known.by.clone());
     view.in_service = in_service.iter().map(|known| ImageView::from(&known.image)).collect();
     // What runs is no drift while a deployment changes it.
     let newest = store.newest(&project.spec.name).await?;
     let is_settled = newest.is_some_and(|newest| newest.status.outcome().is_some() && Some(newest.id) == before);
     if is_settled {
         view.drift = ImageView::release(&drift(&in_service, &instances));
+        view.missing = missing(&in_service, &instances);
     }
     let mut since = None;
     for instance in &instances {
@@ -262,6 +264,8 @@ pub(super) async fn project_view(access: &Access, project: &Project) -> Result<P
         running: None,
         runs: Vec::new(),
         in_service: Vec::new(),
+        missing: Vec::new(),
+        released_by: None,
         since: None,
         doing,
         drift: Vec::new(),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{FromRequest, FromRequestParts as _, Path, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use bytes::Bytes;
 
@@ -77,11 +76,12 @@ impl App {
             let project = project.map_or("", ProjectName::as_str);
             tracing::warn!(peer, project, %reason, unmentioned, "not authentic");
         }
-        let (at, status, reason) = (self.0.clock.now(), StatusCode::UNAUTHORIZED.as_u16(), reason.to_string());
-        self.0.recent.unproven(Refusal { at, origin, project, status, reason });
-        match origin {
+        let error = match origin {
             Some(Origin::Network(peer)) if self.0.refusals.too_many(peer.ip(), Instant::now()) => Error::TooManyRefused,
             _ => Error::NotAuthentic,
-        }
+        };
+        let (at, status, reason) = (self.0.clock.now(), error.status().as_u16(), reason.to_string());
+        self.0.recent.unproven(Refusal { at, origin, project, status, reason });
+        error
     }
 }

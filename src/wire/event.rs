@@ -179,7 +179,7 @@ impl From<&core::Event> for Event {
             core::Event::Started => Self::Started,
             core::Event::Resolved { images } => Self::Resolved { images: ImageView::release(images) },
             core::Event::Planned { snapshot, plan, target: _ } => Self::Planned {
-                previous: ImageView::release(&snapshot.ran()),
+                previous: ImageView::previous(snapshot),
                 services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
                 plan: plan.into(),
             },

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::event;
+use crate::deploy::snapshot::{Before, Snapshot};
 use crate::model::{DeliveryId, DeploymentId, Digest, ImageReference, KeyId, PinnedImage, Timestamp};
 
 /// An image, and its digest once that is known.
@@ -56,6 +57,21 @@ impl ImageView {
                 images.iter().map(|image| Self { image: image.clone(), digest: image.digest().cloned() }).collect()
             }
         }
+    }
+
+    /// What was in service: each image by the name by which it was deployed, and without a digest what came from no
+    /// registry.
+    #[must_use]
+    pub fn previous(snapshot: &Snapshot) -> Vec<Self> {
+        let mut previous = Self::release(&snapshot.ran());
+        for service in snapshot.services.iter().filter(|service| service.before != Before::Absent) {
+            let has_digest = service.image().is_some_and(|image| image.digest.is_some());
+            let view = Self { image: service.reference.clone(), digest: None };
+            if !has_digest && !previous.contains(&view) {
+                previous.push(view);
+            }
+        }
+        previous
     }
 
     /// Images with their digests.

@@ -30,6 +30,8 @@ pub struct TextWriter {
     project: ProjectName,
     zone: Zone,
     detail: Detail,
+    /// Whether the caller has asked for this before.
+    is_repeated: bool,
     plan: Plan,
     release: Vec<ImageView>,
     previous: Vec<ImageView>,
@@ -58,6 +60,7 @@ impl TextWriter {
             project,
             zone,
             detail,
+            is_repeated: false,
             plan: Plan::default(),
             release: Vec::new(),
             previous: Vec::new(),
@@ -77,6 +80,12 @@ impl TextWriter {
         &self.deployment
     }
 
+    /// The same for a caller who has asked for this before.
+    #[must_use]
+    pub fn repeated(self) -> Self {
+        Self { is_repeated: true, ..self }
+    }
+
     /// What to print for `event`, which happened at `at`. Of the last event the first line begins with the outcome, and
     /// all others are indented.
     pub fn tell(&mut self, at: Timestamp, event: &Event) -> Vec<String> {
@@ -91,7 +100,10 @@ impl TextWriter {
         let begun = *self.begun.get_or_insert(at);
         match event {
             Event::Queued { images, rollback, .. } => {
-                let mut lines: Vec<String> = rollback.iter().map(|rollback| rollback.in_words(images)).collect();
+                let repeated =
+                    "sent before: this is what became of it, and something else may be in service since then";
+                let mut lines: Vec<String> = self.is_repeated.then(|| repeated.to_owned()).into_iter().collect();
+                lines.extend(rollback.iter().map(|rollback| rollback.in_words(images)));
                 lines.push(format!("queued {} at {}: {}", self.deployment, self.zone.in_full(at), short(images)));
                 lines
             }

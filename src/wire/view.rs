@@ -112,6 +112,12 @@ pub struct ProjectView {
     /// When the newest of it came into service, where it is what runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// The services of it of which nothing is there any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// The newest deployment that has put something of it into service: what `rollback --to` puts back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_by: Option<DeploymentId>,
     /// What was said last of a deployment that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
@@ -283,7 +289,7 @@ impl DeploymentView {
             Some(release) => ImageView::release(release),
             None => ImageView::wanted(&status.wanted),
         };
-        let previous = status.course.as_ref().map(|course| course.snapshot.ran()).unwrap_or_default();
+        let previous = status.course.as_ref().map(|course| ImageView::previous(&course.snapshot)).unwrap_or_default();
         Self {
             id,
             project,
@@ -291,7 +297,7 @@ impl DeploymentView {
             phase: status.phase().map(|phase| phase.as_str().to_owned()),
             reason: status.reason.clone(),
             release,
-            previous: ImageView::release(&previous),
+            previous,
             running: running.map(runs),
             requested_by: (&status.requested_by).into(),
             rollback: status.rollback.as_ref().map(Into::into),
@@ -315,7 +321,7 @@ impl PlanView {
             dry_run: true,
             rollback: rollback.map(Into::into),
             release: ImageView::release(release),
-            previous: ImageView::release(&snapshot.ran()),
+            previous: ImageView::previous(snapshot),
             services: snapshot.services.iter().map(|service| service.name.clone()).collect(),
             steps: plan.steps.iter().map(ToString::to_string).collect(),
             plan: plan.into(),

@@ -113,6 +113,20 @@ fn a_release_that_exits_is_rolled_back_and_its_last_words_are_told() {
 }
 
 #[test]
+fn a_release_that_ends_well_although_it_publishes_a_port_is_rolled_back() {
+    let (site, v1) = with_v1("  web:\n    image: {repo}/app:live\n    ports: [\"127.0.0.1:{port}:8080\"]\n", "");
+    site.publish("app:v2", &Image::running("v2", "echo 'no configuration, so nothing to do'"));
+    let reason = site.deploy("app:v2").failed("rolled_back");
+    assert!(reason.contains("exited (0)"), "{reason}");
+    site.has(&v1);
+    // Somebody stops it, and it ends as it should.
+    let well = |code: i32| assert_eq!(site.command(&["status", "--check"]).code, code);
+    well(0);
+    site.engine.docker(&["stop", &site.container("web").unwrap().id]).text();
+    well(3);
+}
+
+#[test]
 fn a_release_that_restarts_in_a_loop_is_rolled_back() {
     let (site, v1) = with_v1("  web:\n    image: {repo}/app:live\n    restart: always\n", "");
     site.publish("app:v2", &Image::running("v2", "echo 'fatal: giving up' >&2; exit 1"));

@@ -69,6 +69,14 @@ fn a_program_of_its_own_puts_back_and_takes_a_first_bad_release_away() {
 }
 
 #[test]
+fn a_first_bad_release_that_nobody_can_take_away_needs_a_person() {
+    let host = with_a_program("");
+    serve(&host);
+    let reason = deploy(&host, "bad", &Image::running("bad", "exit 3")).failed("rollback_failed");
+    assert!(reason.contains("the project has no `rollback` program"), "{reason}");
+}
+
+#[test]
 fn a_failing_before_abandons_and_a_failing_after_changes_nothing() {
     let lifecycle = "[projects.{name}.lifecycle]\nbefore = [\"/usr/local/bin/before\"]\n\
                      after = [\"/usr/local/bin/after\", \"with a word\"]\non_failure = [\"/usr/local/bin/on-failure\"]\n";

@@ -1,7 +1,7 @@
 //! How a project is doing: what runs of it, whether that is well, and what to do where it is not.
 
 use super::super::output::Style;
-use super::super::table::tags;
+use super::super::table::{short_id, tags};
 use crate::wire::state::{Condition, Outcome, StatusWord};
 use crate::wire::text::short;
 use crate::wire::view::{DeploymentView, ProjectView, RunningView};
@@ -89,6 +89,11 @@ impl State {
                 problem: problem(what, format!("windlass rollback {name}")),
             };
         }
+        // To the same release once more: it is put back as a whole, and proven.
+        let again = match &project.released_by {
+            Some(id) => format!("windlass rollback {name} --to {}", short_id(id)),
+            None => format!("windlass deploy {name} IMAGE"),
+        };
         let runs = Some(if project.runs.is_empty() { "?".to_owned() } else { tags(&project.runs) });
         let with = |condition| running.iter().filter(move |instance| instance.condition == condition);
         let broken = with(Condition::Broken).count();
@@ -101,6 +106,19 @@ impl State {
                 style: Style::Bad,
                 word,
                 problem: problem(format!("{} is {}", first.name, first.state), format!("windlass logs {name}")),
+            };
+        }
+        if let Some(first) = project.missing.first() {
+            let what = match project.missing.len() {
+                1 => format!("{first} was deployed, and nothing of it is there"),
+                count => format!("{first} and {} more were deployed, and nothing of them is there", count - 1),
+            };
+            return Self {
+                rank: Rank::Down,
+                runs,
+                style: Style::Bad,
+                word: format!("{} missing", project.missing.len()),
+                problem: problem(what, again),
             };
         }
         if !project.drift.is_empty() {
@@ -117,17 +135,12 @@ impl State {
         let is_settled = matches!(project.newest.as_ref().map(|newest| newest.status), Some(StatusWord::Ended(_)));
         if let Some(moved) = running.iter().find(|instance| is_settled && instance.pinned == Some(false)) {
             let what = format!("{} does not mean what runs: the next start would bring something else", moved.image);
-            let known = project.in_service.iter();
-            let known =
-                known.clone().find(|known| known.digest.as_ref().is_some_and(|digest| digest.as_str() == moved.digest));
-            let image = known.map_or_else(|| "IMAGE".to_owned(), |known| known.image.to_string());
-            let next = format!("windlass deploy {name} {image}");
             return Self {
                 rank: Rank::Odd,
                 runs,
                 style: Style::Bad,
                 word: "not pinned".to_owned(),
-                problem: problem(what, next),
+                problem: problem(what, again),
             };
         }
         let (style, word) = words(running);

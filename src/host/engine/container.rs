@@ -39,6 +39,8 @@ pub(in crate::host) struct ContainerFacts {
     pub(in crate::host) health: Option<Health>,
     /// The last results of its health check.
     pub(in crate::host) health_log: Vec<String>,
+    /// Whether it is there for others: it publishes a port, or has a health check. Such a one is no job that ends.
+    pub(in crate::host) serves: bool,
 }
 
 /// How long a container gets to stop for which nothing was said.
@@ -76,13 +78,18 @@ pub(in crate::host) enum RestartPolicy {
 }
 
 impl ContainerFacts {
-    /// Whether it does its work: running, not unhealthy and not about to fall over again, or exited with 0.
+    /// Whether it does its work: running, not unhealthy and not about to fall over again, or a job that exited with 0.
     pub(in crate::host) fn works(&self) -> bool {
         match self.state {
             State::Running => self.health != Some(Health::Unhealthy) && !self.is_shaky(),
-            State::Exited => self.exit_code == 0,
+            State::Exited => self.exit_code == 0 && self.may_end(),
             State::Created | State::Paused | State::Restarting | State::Dead => false,
         }
+    }
+
+    /// Whether it may have done its work when it ends.
+    pub(in crate::host) const fn may_end(&self) -> bool {
+        !self.serves && !matches!(self.policy, RestartPolicy::Always)
     }
 
     /// The same for programs.
@@ -177,6 +184,7 @@ pub(in crate::host) mod tests {
             policy: RestartPolicy::No,
             health: None,
             health_log: vec![],
+            serves: false,
         }
     }
 

@@ -262,6 +262,7 @@ struct InspectedCheck {
 #[serde(default, rename_all = "PascalCase")]
 struct InspectedHost {
     restart_policy: Option<InspectedPolicy>,
+    port_bindings: Option<HashMap<String, serde_json::Value>>,
     log_config: Option<InspectedLog>,
 }
 
@@ -291,7 +292,9 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
     let config = answer.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-    let policy = answer.host_config.and_then(|host| host.restart_policy).unwrap_or_default();
+    let host = answer.host_config.unwrap_or_default();
+    let policy = host.restart_policy.unwrap_or_default();
+    let publishes = host.port_bindings.is_some_and(|ports| !ports.is_empty());
     let state = answer.state;
     let (health, health_log) = state.health.map_or((None, Vec::new()), health);
     ContainerFacts {
@@ -324,6 +327,7 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
             "on-failure" => RestartPolicy::OnFailure(policy.maximum_retry_count),
             _ => RestartPolicy::No,
         },
+        serves: publishes || health.is_some(),
         health,
         health_log,
     }

@@ -20,7 +20,9 @@ pub(in crate::host) fn judge(container: &ContainerFacts) -> Verdict {
             Some(Health::Starting) => Verdict::Wait("its health check has not passed yet".to_owned()),
             Some(Health::Unhealthy) => Verdict::Bad(words),
         },
-        (State::Exited, RestartPolicy::No | RestartPolicy::OnFailure(_)) if container.exit_code == 0 => Verdict::Good,
+        (State::Exited, RestartPolicy::No | RestartPolicy::OnFailure(_)) if container.exit_code == 0 => {
+            if container.may_end() { Verdict::Good } else { Verdict::Bad(words) }
+        }
         (State::Exited, RestartPolicy::No) => Verdict::Bad(words),
         (State::Exited, RestartPolicy::OnFailure(most)) if most > 0 && container.restarts >= most => {
             Verdict::Bad(words)
@@ -55,6 +57,7 @@ mod tests {
             |state, policy, exit_code, restarts| ContainerFacts { state, policy, exit_code, restarts, ..base.clone() };
         let healthy = |health| ContainerFacts { health: Some(health), ..base.clone() };
         let for_long = |container| ContainerFacts { uptime: Duration::from_secs(60), ..container };
+        let serves = |container| ContainerFacts { serves: true, ..container };
         let refused = ContainerFacts { error: "no such device".to_owned(), ..at(Created, No, 128, 0) };
         for (container, expected) in [
             (at(Running, Always, 0, 0), "good"),
@@ -69,6 +72,9 @@ mod tests {
             (healthy(Health::Unhealthy), "bad"),
             (at(Exited, No, 0, 0), "good"),
             (at(Exited, OnFailure(0), 0, 1), "good"),
+            (serves(at(Exited, No, 0, 0)), "bad"),
+            (serves(at(Exited, OnFailure(0), 0, 0)), "bad"),
+            (serves(at(Running, No, 0, 0)), "good"),
             (at(Exited, No, 1, 0), "bad"),
             (at(Exited, OnFailure(2), 1, 1), "wait"),
             (at(Exited, OnFailure(2), 1, 2), "bad"),

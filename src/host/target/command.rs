@@ -120,8 +120,9 @@ impl Driver for CommandDriver<'_> {
                 run(rollback, &told(lease, &nothing), &self.context(lease, true, reporter)).await
             }
             None => {
-                reporter.say("nothing is known that was in service before, and there is no `rollback` to run");
-                Ok(())
+                let reason = "nothing is known that was in service before, and the project has no `rollback` program that \
+                              takes out what `run` has put into service";
+                Err(HostError::refused("", reason))
             }
         }
     }

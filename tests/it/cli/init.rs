@@ -189,7 +189,8 @@ fn what_is_printed_for_each_ci_deploys_once_for_each_attempt_and_fails_with_the_
         let good = run();
         assert_eq!((good.code, good.last().starts_with("succeeded")), (0, true), "{ci}: {good:?}");
         assert!(!good.out.contains(&hex) && !good.err.contains(&hex), "{ci}: {good:?}");
-        assert_eq!(run().out, good.out, "{ci}: sent again it joins");
+        let again = run();
+        assert_eq!(again.out.split_once('\n').unwrap().1, good.out, "{ci}: sent again it joins");
         assert_eq!(count(), before + 1, "{ci}");
         let newest: Value = windlass.json(&["list"])["deployments"][0].clone();
         assert_eq!(newest["requested_by"]["commit"], COMMIT, "{ci}");

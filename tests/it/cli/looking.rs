@@ -285,3 +285,53 @@ async fn bash_completes_commands_and_projects() {
     assert_eq!(completed("windlass deploy sho", 2), "shop\n");
     assert!(completed("windlass deploy --dr", 2).contains("--dry-run"), "an option is one");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_is_missing_and_the_command_that_is_named_puts_the_same_release_back() {
+    let home = Home::new();
+    home.project("shop", &["r.io/shop"]);
+    for service in ["web", "worker"] {
+        home.world.service("shop", service, "r.io/shop:live");
+    }
+    for tag in ["v1", "v2"] {
+        home.world.publish(&format!("r.io/shop:{tag}"), tag);
+    }
+    let _daemon = home.start();
+    let windlass = Windlass::on(&home);
+    for tag in ["v1", "v2"] {
+        assert_eq!(windlass.run(&["deploy", "shop", tag]).code, 0);
+    }
+    home.world.state().running.retain(|(_, service), _| service == "web");
+    let status = windlass.run(&["status", "--check"]);
+    assert_eq!(status.code, 3, "{status:?}");
+    assert!(status.out.contains("1 missing") && status.out.contains("worker was deployed"), "{status:?}");
+    let next = status.out.lines().find_map(|line| line.split_once("windlass rollback ")).unwrap().1;
+    let words: Vec<&str> = ["rollback"].into_iter().chain(next.split_whitespace()).collect();
+    let put_back = windlass.run(&words);
+    assert!(put_back.code == 0 && put_back.out.contains("shop:v2"), "{put_back:?}");
+    assert_eq!(home.world.runs("shop", "worker").unwrap().digest, Digest::of(b"v2"));
+    assert_eq!(windlass.run(&["status", "--check"]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_project_means_no_deployment_of_another() {
+    let home = Home::with_shop();
+    let daemon = home.start();
+    let windlass = Windlass::on(&home);
+    home.world.state().hold_health = true;
+    assert_eq!(windlass.run(&["deploy", "shop", "v1", "--no-wait"]).code, 0);
+    let id = windlass.json(&["list"])["deployments"][0]["id"].as_str().unwrap().to_owned();
+    home.project(&id[20..], &["r.io/other"]);
+    daemon.daemon().reload(home.settings());
+    let cancelled = windlass.run(&["cancel", &id[20..]]);
+    assert_eq!(cancelled.code, 10, "{cancelled:?}");
+    assert_eq!(windlass.json(&["list"])["deployments"][0]["status"], "running");
+    let mut unreadable = windlass.run(&["diff", "shop"]);
+    assert_eq!(unreadable.code, 0, "{unreadable:?}");
+    home.world.state().engine_away = true;
+    unreadable = windlass.run(&["diff", "shop"]);
+    assert!(unreadable.code == 10 && unreadable.err.contains("engine does not answer"), "{unreadable:?}");
+    home.world.state().engine_away = false;
+    home.world.state().hold_health = false;
+    home.world.ring();
+}
