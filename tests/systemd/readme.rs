@@ -120,8 +120,8 @@ fn a_new_user_gets_from_the_package_to_a_deploy_by_curl_in_eight_commands() {
     assert!(said[4].contains("no problems found"), "{}", said[4]);
     // What init has printed, pasted, with the tag that CI has pushed.
     let printed = said[3].split_once("# Any shell\n").unwrap().1.split_once("\n\nFor other places").unwrap().0;
-    let deploy = printed.replace(":TAG", ":v1");
-    let said = host.sh(&format!("sudo() {{ \"$@\"; }}\n{deploy}"));
+    let deploy = printed.replace(":TAG", ":v1").replace(":9010", ":{hooks}");
+    let said = host.sh(&host.fill(&format!("sudo() {{ \"$@\"; }}\n{deploy}")));
     assert!(said.contains("\nsucceeded ") && commands.len() < 8, "{said}");
     assert_eq!(page(&host), "v1");
 }
