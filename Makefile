@@ -28,8 +28,8 @@ lint: ## formatting, clippy and documentation, without a warning left
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 
-test: ## every test; sets up what they need: an engine, Compose, a registry, hosts with systemd
-	scripts/setup
+test: ## every test; sets up what they need: an engine, Compose, a registry, proxies, hosts with systemd
+	scripts/setup proxies
 	scripts/deb dev --output target/deb/test.deb
 	$(engine); scripts/systemd-host image; cargo test --locked --no-fail-fast -- $$(tests/engine/left-out default)
 

@@ -96,7 +96,7 @@ impl Proxy {
         fs::write(&file, text).unwrap();
         let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap());
         let program = std::env::split_paths(&path).map(|place| place.join(name)).find(|program| program.exists());
-        let program = program.unwrap_or_else(|| panic!("{name} is missing: run scripts/setup"));
+        let program = program.unwrap_or_else(|| panic!("{name} is missing: run scripts/setup proxies"));
         let output = fs::File::create(&log).unwrap();
         let process = Command::new(program)
             .args(arguments)
