@@ -40,7 +40,10 @@ fn a_tag_that_does_not_exist_is_abandoned_and_nothing_is_touched() {
     let (site, v1) = with_v1(WEB, "");
     let before = site.container("web");
     let reason = site.deploy("app:nope").failed("abandoned");
-    assert!(reason.contains("/app has no tag nope: has CI pushed it?") && reason.contains("manifest unknown"), "{reason}");
+    assert!(
+        reason.contains("/app has no tag nope: has CI pushed it?") && reason.contains("manifest unknown"),
+        "{reason}"
+    );
     assert_eq!(site.container("web"), before);
     site.has(&v1);
 }
