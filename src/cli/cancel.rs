@@ -23,10 +23,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
-    let id = match args.deployment {
-        Which::Id(id) => id,
-        which => which.find(client, "no deployment was cancelled", "is under way", is_under_way).await?.id,
-    };
+    let id = args.deployment.id(client, "no deployment was cancelled", "is under way", is_under_way).await?;
     let request = Request::post(format!("{id} was not cancelled"), format!("/v1/deployments/{id}/cancel"), &json!({}))?;
     let answer: Value = client.ask(&request).await?;
     if output.is_json() {

@@ -7,9 +7,9 @@ use super::output::{Output, Style};
 use super::plan;
 use super::table::{Cell, Table};
 use super::what::What;
-use super::when;
+use super::when::Now;
 use crate::client::{Client, Failure, Kind, Request};
-use crate::model::{Clock, ProjectName, Timestamp, Zone};
+use crate::model::{ProjectName, Timestamp};
 use crate::wire::release::ImageView;
 use crate::wire::view::{DeploymentView, Deployments, ProjectView};
 
@@ -86,8 +86,8 @@ fn side(image: &ImageView, deployments: &[DeploymentView]) -> Side {
 }
 
 fn print(from: &[Side], to: &[Side], output: &mut Output) {
-    let (zone, now) = (Zone::of_system(), Clock::system().now());
-    let deployed = format!("DEPLOYED ({})", zone.name(now));
+    let now = Now::here();
+    let deployed = now.heading("DEPLOYED");
     let mut table = Table::new(&["", "IMAGE", "COMMIT", &deployed, "BUILD"]);
     let sides = from.iter().map(|side| ("-", Style::Bad, side)).chain(to.iter().map(|side| ("+", Style::Good, side)));
     for (sign, style, Side { image, commit, run_url, deployed_at }) in sides {
@@ -96,7 +96,7 @@ fn print(from: &[Side], to: &[Side], output: &mut Output) {
             Cell::new(style, sign),
             Cell::new(style, image.short()),
             Cell::plain(commit),
-            Cell::plain(deployed_at.map_or_else(|| "never".to_owned(), |at| when::both(&zone, now, at))),
+            Cell::plain(deployed_at.map_or_else(|| "never".to_owned(), |at| now.both(at))),
             Cell::new(Style::Dim, run_url.as_deref().unwrap_or("-")),
         ]);
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::output::Output;
+use super::when;
 use crate::client::{Client, Failure, Request};
 use crate::model::ProjectName;
 use crate::wire::request::FreezeBody;
@@ -22,7 +23,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// For how long, such as 2h or 3days; until it is unfrozen when it is not given
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = when::written)]
     duration: Option<String>,
 }
 
@@ -31,11 +32,6 @@ pub(super) struct Args {
 pub(super) struct Unfreeze {
     /// The project
     project: ProjectName,
-}
-
-/// It is sent as it is written: the other end reads it in the same way.
-fn duration(text: &str) -> Result<String, humantime::DurationError> {
-    humantime::parse_duration(text).map(|_| text.to_owned())
 }
 
 pub(super) async fn freeze(args: Args, client: &Client, output: &mut Output) -> Result<Exit, Failure> {

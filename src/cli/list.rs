@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::output::{Output, Style};
 use super::table::{self, Cell, Table};
-use super::when;
+use super::when::{self, Now};
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, DeploymentId, ProjectName, Timestamp, Zone};
+use crate::model::{DeploymentId, ProjectName};
 use crate::wire::release::RequestedBy;
 use crate::wire::state::StatusWord;
 use crate::wire::view::{DeploymentView, Deployments};
@@ -66,7 +66,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     } else {
         let width = output.width().filter(|_| !args.wide);
         let columns = Columns { project: args.project.is_none(), wide: width.is_none() };
-        table_of(&deployments, &Zone::of_system(), Clock::system().now(), columns).print(width, output);
+        table_of(&deployments, &Now::here(), columns).print(width, output);
     }
     Ok(Exit::Succeeded)
 }
@@ -92,8 +92,8 @@ pub(super) struct Columns {
 }
 
 /// Deployments as a table: under each that did not succeed stands why.
-pub(super) fn table_of(deployments: &[DeploymentView], zone: &Zone, now: Timestamp, columns: Columns) -> Table {
-    let when = format!("WHEN ({})", zone.name(now));
+pub(super) fn table_of(deployments: &[DeploymentView], now: &Now, columns: Columns) -> Table {
+    let when = now.heading("WHEN");
     let mut headings = vec![when.as_str(), "ID", "STATUS", "RELEASE", "TOOK", "BY", "COMMIT"];
     if columns.project {
         headings.insert(2, "PROJECT");
@@ -108,7 +108,7 @@ pub(super) fn table_of(deployments: &[DeploymentView], zone: &Zone, now: Timesta
         let commit = view.requested_by.commit.as_deref();
         let commit = commit.map(|commit| if columns.wide { commit } else { commit.get(..7).unwrap_or(commit) });
         let mut cells = vec![
-            Cell::plain(when::both(zone, now, view.created_at)),
+            Cell::plain(now.both(view.created_at)),
             Cell::new(Style::Dim, if columns.wide { view.id.as_str() } else { table::short_id(&view.id) }),
             Cell::status(view.status),
             Cell::plain(back.to_owned() + &table::tags(&view.release)),

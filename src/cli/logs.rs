@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::output::{Output, Style};
+use super::when;
 use crate::client::{Client, Failure, Kind, Request};
 use crate::model::{ProjectName, one_line};
 use crate::wire::view::LogLineView;
@@ -21,16 +22,11 @@ pub(super) struct Args {
     #[arg(long, short)]
     follow: bool,
     /// Only lines that are not older, such as 10m or 2h
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = when::written)]
     since: Option<String>,
     /// How many of the last lines, of each container or unit; 100 unless --since says which
     #[arg(long, short = 'n', value_name = "N")]
     lines: Option<usize>,
-}
-
-/// It is sent as it is written: the other end reads it in the same way.
-fn duration(text: &str) -> Result<String, humantime::DurationError> {
-    humantime::parse_duration(text).map(|_| text.replace(' ', ""))
 }
 
 /// Longer lines are cut by windlass already.
@@ -39,7 +35,7 @@ const LONGEST_LINE: usize = 4000;
 pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
     let Args { project, follow, since, lines } = args;
     let mut path = format!("/v1/projects/{project}/logs?follow={}", u8::from(follow));
-    path.extend(since.map(|since| format!("&since={since}")));
+    path.extend(since.map(|since| format!("&since={}", since.replace(' ', ""))));
     path.extend(lines.map(|lines| format!("&lines={lines}")));
     let failing = format!("the log of {project} cannot be shown");
     let request = Request::get(&failing, path)?;

@@ -3,9 +3,9 @@
 use super::exit::Exit;
 use super::output::{Output, Style};
 use super::table::{Cell, Table};
-use super::when;
+use super::when::Now;
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, ProjectName, Zone};
+use crate::model::ProjectName;
 use crate::wire::view::RefusedCallers;
 
 /// Of which project.
@@ -37,12 +37,12 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
         output.remark("no caller was refused since windlass was started");
         return Ok(Exit::Succeeded);
     }
-    let (zone, now) = (Zone::of_system(), Clock::system().now());
-    let when = format!("WHEN ({})", zone.name(now));
+    let now = Now::here();
+    let when = now.heading("WHEN");
     let mut table = Table::new(&[&when, "PROJECT", "FROM", "ANSWER", "TIMES"]);
     for refused in &found.refused {
         table.row(vec![
-            Cell::plain(when::both(&zone, now, refused.at)),
+            Cell::plain(now.both(refused.at)),
             Cell::plain(refused.project.as_ref().map_or("-", ProjectName::as_str)),
             Cell::plain(&refused.from),
             Cell::new(Style::Bad, refused.status.to_string()),

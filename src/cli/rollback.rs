@@ -5,10 +5,10 @@ use super::exit::Exit;
 use super::output::{Output, Style};
 use super::plan;
 use super::table::{self, Cell, Table, wrapped};
-use super::when;
+use super::when::Now;
 use super::which::Which;
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, ProjectName, Timestamp, Zone, one_line};
+use crate::model::{ProjectName, one_line};
 use crate::wire::request::RollbackBody;
 use crate::wire::text::short;
 use crate::wire::view::{ReleaseView, WaysBack};
@@ -50,8 +50,7 @@ pub(super) async fn run(args: Args, client: &Client, output: &mut Output) -> Res
     let failing = format!("{} was not rolled back", args.project);
     let to = match args.to {
         None => None,
-        Some(Which::Id(id)) => Some(id),
-        Some(which) => Some(which.find(client, &failing, "is known", |_| true).await?.id),
+        Some(which) => Some(which.id(client, &failing, "is known", |_| true).await?),
     };
     let body = RollbackBody { to };
     if args.dry_run {
@@ -81,17 +80,17 @@ async fn list(project: &ProjectName, path: &str, client: &Client, output: &mut O
     if !ways.releases.is_empty() {
         output.line("");
         let width = output.width();
-        table_of(&ways, &Zone::of_system(), Clock::system().now(), width.is_none()).print(width, output);
+        table_of(&ways, &Now::here(), width.is_none()).print(width, output);
     }
     Ok(Exit::Succeeded)
 }
 
-fn table_of(ways: &WaysBack, zone: &Zone, now: Timestamp, wide: bool) -> Table {
-    let when = format!("WHEN ({})", zone.name(now));
+fn table_of(ways: &WaysBack, now: &Now, wide: bool) -> Table {
+    let when = now.heading("WHEN");
     let mut table = Table::new(&[&when, "ID", "STATUS", "RELEASE", "ROLLBACK"]).whole(&[&when, "ID", "STATUS"]);
     for view in &ways.releases {
         table.row(vec![
-            Cell::plain(when::both(zone, now, view.at)),
+            Cell::plain(now.both(view.at)),
             Cell::new(Style::Dim, if wide { view.deployment.as_str() } else { table::short_id(&view.deployment) }),
             Cell::status(view.status),
             Cell::plain(short(&view.release)),

@@ -6,9 +6,9 @@ mod state;
 use super::exit::Exit;
 use super::output::{Output, Style};
 use super::table::{Cell, Table, tags};
-use super::when;
+use super::when::Now;
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, ProjectName, Timestamp, Zone, one_line};
+use crate::model::{ProjectName, one_line};
 use crate::wire::state::{Outcome, StatusWord};
 use crate::wire::view::{BrokenConfiguration, ProjectView, Projects, StateView};
 
@@ -53,7 +53,7 @@ async fn all(width: Option<usize>, client: &Client, output: &mut Output) -> Resu
     client.must_show_all()?;
     let request = Request::get("the projects cannot be shown", "/v1/projects?running=1")?;
     let found: Projects = client.ask(&request).await?;
-    let (zone, now) = (Zone::of_system(), Clock::system().now());
+    let now = Now::here();
     let mut rows: Vec<(State, &ProjectView)> =
         found.projects.iter().map(|project| (State::of(project), project)).collect();
     rows.sort_by_key(|(state, project)| (state.rank, &project.name));
@@ -62,7 +62,7 @@ async fn all(width: Option<usize>, client: &Client, output: &mut Output) -> Resu
         output.document(&found);
         return Ok(is_well);
     }
-    for line in of_host(&found, &zone, now) {
+    for line in of_host(&found, &now) {
         let line = one_line(&line, 1000);
         output.line(output.paint(Style::Bad, &line));
     }
@@ -70,7 +70,7 @@ async fn all(width: Option<usize>, client: &Client, output: &mut Output) -> Resu
         output.remark("there are no projects yet; windlass init PROJECT --compose DIR makes one");
         return Ok(is_well);
     }
-    table_of(&rows, &zone, now).print(width, output);
+    table_of(&rows, &now).print(width, output);
     if let Some(state) = found.state {
         output.line("");
         output.line(output.paint(Style::Dim, &size(state)));
@@ -78,15 +78,15 @@ async fn all(width: Option<usize>, client: &Client, output: &mut Output) -> Resu
     Ok(is_well)
 }
 
-fn table_of(rows: &[(State, &ProjectView)], zone: &Zone, now: Timestamp) -> Table {
-    let last = format!("LAST ({})", zone.name(now));
+fn table_of(rows: &[(State, &ProjectView)], now: &Now) -> Table {
+    let last = now.heading("LAST");
     let mut table = Table::new(&["PROJECT", "RUNS", "SINCE", "STATE", &last]).whole(&["SINCE", "STATE"]);
     for (state, project) in rows {
-        let (style, last) = last_of(project, zone, now);
+        let (style, last) = last_of(project, now);
         table.row(vec![
             Cell::plain(project.name.as_str()),
             Cell::plain(state.runs.as_deref().unwrap_or("-")),
-            Cell::plain(project.since.map_or_else(|| "-".to_owned(), |since| when::age(now, since))),
+            Cell::plain(project.since.map_or_else(|| "-".to_owned(), |since| now.age(since))),
             Cell::new(state.style, &state.word),
             Cell::new(style, last),
         ]);
@@ -99,15 +99,15 @@ fn table_of(rows: &[(State, &ProjectView)], zone: &Zone, now: Timestamp) -> Tabl
 }
 
 /// The last deployment, or the freeze that lets no other come: `v2 rolled back 00:06 (8m)`.
-fn last_of(project: &ProjectView, zone: &Zone, now: Timestamp) -> (Style, String) {
+fn last_of(project: &ProjectView, now: &Now) -> (Style, String) {
     if let Some(freeze) = &project.frozen {
-        let until = freeze.until.map_or_else(String::new, |until| format!(" until {}", zone.beside(until, now)));
+        let until = freeze.until.map_or_else(String::new, |until| format!(" until {}", now.moment(until)));
         let reason = freeze.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         return (Style::Busy, format!("frozen by {}{until}{reason}", freeze.by));
     }
     let Some(newest) = &project.newest else { return (Style::Dim, "never deployed".to_owned()) };
     let (what, at) = (tags(&newest.release), newest.finished_at.unwrap_or(newest.created_at));
-    let at = when::both(zone, now, at);
+    let at = now.both(at);
     let back = if newest.rollback.is_some() { "back to " } else { "" };
     match newest.status {
         StatusWord::Queued => (Style::Busy, format!("{back}{what} queued {at}")),
@@ -124,10 +124,10 @@ fn last_of(project: &ProjectView, zone: &Zone, now: Timestamp) -> (Style, String
 }
 
 /// What is wrong with the host as a whole.
-fn of_host(found: &Projects, zone: &Zone, now: Timestamp) -> Vec<String> {
+fn of_host(found: &Projects, now: &Now) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(BrokenConfiguration { problem, in_force_since }) = &found.broken_configuration {
-        let since = zone.beside(*in_force_since, now);
+        let since = now.moment(*in_force_since);
         lines.push(format!("! the configuration on disk is broken, the one of {since} is in force: {problem}"));
     }
     if let Some(why) = state::nothing_answers(&found.projects) {

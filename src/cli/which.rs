@@ -35,6 +35,20 @@ impl std::str::FromStr for Which {
 }
 
 impl Which {
+    /// The id of [`Which::find`], which need not be looked for where it is given.
+    pub(super) async fn id(
+        self,
+        client: &Client,
+        failing: &str,
+        wanted: &str,
+        is_meant: impl Fn(&DeploymentView) -> bool,
+    ) -> Result<DeploymentId, Failure> {
+        match self {
+            Self::Id(id) => Ok(id),
+            name => Ok(name.find(client, failing, wanted, is_meant).await?.id),
+        }
+    }
+
     /// The deployment that is meant: of a project the newest that `is_meant`. `failing` says what does not work when there
     /// is none, `wanted` what is looked for.
     pub(super) async fn find(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::App;
 use super::access::Access;
 use super::error::Error;
-use super::reading::query;
+use super::reading::{flag, query};
 use crate::intake::Refused;
 use crate::runner::{LogLine, LogSink, LogWish};
 use crate::wire::json;
@@ -47,11 +47,7 @@ pub(super) async fn logs(
         Ok(ago) => ago.map(|ago: Duration| app.0.clock.now().minus(ago)),
         Err(error) => return Err(Error::NotUnderstood(format!("`since` is how long ago, such as `10m`: {error}"))),
     };
-    let follow = match follow.as_deref() {
-        None | Some("0") => false,
-        Some("1") => true,
-        Some(_) => return Err(Error::NotUnderstood("write `follow=1` or `follow=0`".to_owned())),
-    };
+    let follow = flag("follow", follow.as_deref())?.unwrap_or(false);
     let lines = lines.unwrap_or(if since.is_some() { MOST } else { SOME }).min(MOST);
     let wish = LogWish { lines, since, follow };
     // What cannot be read at all is an error with a status, not a line.

@@ -88,11 +88,7 @@ pub(super) async fn projects(State(access): State<Access>, request: Request) -> 
     let (head, _) = request.into_parts();
     let name = named_project(&head);
     let found = access.projects(&head, name.as_deref())?;
-    let with_running = match query::<Showing>(&head)?.running.as_deref() {
-        None | Some("0") => false,
-        Some("1") => true,
-        Some(_) => return Err(Error::NotUnderstood("write `running=1` or `running=0`".to_owned())),
-    };
+    let with_running = flag("running", query::<Showing>(&head)?.running.as_deref())?.unwrap_or(false);
     let until = Instant::now() + LOOKING;
     let show = async |project: &Arc<Project>| {
         let view = project_view(&access, project).await?;
@@ -203,12 +199,10 @@ pub(super) async fn events(
     let (found, _) = access.deployment(&head, &id).await?;
     let form = choose(&head.headers, ("application/json", Form::Array), &FORMS);
     let Following { follow } = query(&head)?;
-    let follow = match follow.as_deref() {
+    let follow = match flag("follow", follow.as_deref())? {
         // Who asks for events or for lines to read wants to see them happen.
         None => matches!(form, Form::Events | Form::Text),
-        Some("1") => form != Form::Array,
-        Some("0") => false,
-        Some(_) => return Err(Error::NotUnderstood("write `follow=1` or `follow=0`".to_owned())),
+        Some(follow) => follow && form != Form::Array,
     };
     // Before HTTP/1.1 a body that breaks off looks like one that ends.
     let follow = follow && head.version >= Version::HTTP_11;
@@ -285,6 +279,16 @@ struct Named {
 /// Only which project a list is about: whoever proves nothing is not told what else is wrong.
 fn named_project(head: &Parts) -> Option<String> {
     query::<Named>(head).ok().and_then(|named| named.project)
+}
+
+/// `name=1` or `name=0` of a query; nothing where it is not there.
+pub(super) fn flag(name: &str, written: Option<&str>) -> Result<Option<bool>, Error> {
+    match written {
+        None => Ok(None),
+        Some("1") => Ok(Some(true)),
+        Some("0") => Ok(Some(false)),
+        Some(_) => Err(Error::NotUnderstood(format!("write `{name}=1` or `{name}=0`"))),
+    }
 }
 
 pub(super) fn query<T: DeserializeOwned>(head: &Parts) -> Result<T, Error> {

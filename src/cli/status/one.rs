@@ -5,10 +5,10 @@ use serde_json::json;
 use super::super::list;
 use super::super::output::{Output, Style};
 use super::super::table::{Cell, Table, wrapped};
-use super::super::when;
+use super::super::when::Now;
 use super::state::{State, style_of};
 use crate::client::{Client, Failure, Request};
-use crate::model::{Clock, ProjectName, Timestamp, Zone, one_line};
+use crate::model::{ProjectName, one_line};
 use crate::wire::text::short;
 use crate::wire::view::{Deployments, FreezeView, ProjectView};
 
@@ -33,8 +33,8 @@ pub(super) async fn show(
         output.document(&json!({ "project": project, "deployments": deployments }));
         return Ok(state.is_well());
     }
-    let (zone, now) = (Zone::of_system(), Clock::system().now());
-    for (style, line) in facts(&project, &state, &zone, now) {
+    let now = Now::here();
+    for (style, line) in facts(&project, &state, &now) {
         for part in wrapped(&one_line(&line, 1000), width) {
             output.line(output.paint(style, &part));
         }
@@ -57,17 +57,17 @@ pub(super) async fn show(
     }
     if !deployments.is_empty() {
         output.line("");
-        list::table_of(&deployments, &zone, now, list::Columns { project: false, wide: width.is_none() })
+        list::table_of(&deployments, &now, list::Columns { project: false, wide: width.is_none() })
             .print(width, output);
     }
     Ok(state.is_well())
 }
 
-fn facts(project: &ProjectView, state: &State, zone: &Zone, now: Timestamp) -> Vec<(Style, String)> {
+fn facts(project: &ProjectView, state: &State, now: &Now) -> Vec<(Style, String)> {
     let mut facts = vec![(Style::Plain, format!("project   {} ({})", project.name, project.target))];
     let since = project
         .since
-        .map_or_else(String::new, |since| format!(" since {} ({})", zone.to_the_minute(since), when::age(now, since)));
+        .map_or_else(String::new, |since| format!(" since {} ({})", now.zone.to_the_minute(since), now.age(since)));
     match (&project.running, project.runs.is_empty()) {
         (Some(_), false) => facts.push((Style::Plain, format!("runs      {}{since}", short(&project.runs)))),
         (Some(running), true) if running.is_empty() => facts.push((Style::Plain, "runs      nothing".to_owned())),
@@ -81,9 +81,9 @@ fn facts(project: &ProjectView, state: &State, zone: &Zone, now: Timestamp) -> V
     facts.push((Style::Plain, format!("images    {}", project.images.join(", "))));
     facts.push((Style::Plain, format!("tags      {}", project.tags.join(", "))));
     if let Some(FreezeView { reason, by, since, until }) = &project.frozen {
-        let until = until.map_or_else(String::new, |until| format!(" until {}", zone.to_the_minute(until)));
+        let until = until.map_or_else(String::new, |until| format!(" until {}", now.zone.to_the_minute(until)));
         let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let since = zone.to_the_minute(*since);
+        let since = now.zone.to_the_minute(*since);
         facts.push((Style::Busy, format!("frozen    since {since}{until} by {by}{reason}")));
     }
     facts

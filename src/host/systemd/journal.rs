@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::facts::UnitFacts;
 use crate::deploy::event::Evidence;
 use crate::host::health::watch::LOG_LINES;
-use crate::host::program::exec::Run;
+use crate::host::program::exec::{ExecError, Output, Run};
 use crate::host::{HostError, LogSink, LogWish};
 use crate::model::{UnitName, one_line};
 
@@ -27,48 +27,19 @@ pub(in crate::host) async fn evidence(unit: &UnitFacts) -> Evidence {
 
 /// Hands on what a unit prints. Lines that come faster than they are taken are lost here: the journal has them.
 pub(in crate::host) async fn log(unit: &str, wish: LogWish, sink: &LogSink) -> Result<(), HostError> {
-    let mut arguments = ["--quiet", "--no-pager", "--output=cat"].map(str::to_owned).to_vec();
-    arguments.extend([format!("--lines={}", wish.lines), format!("--unit={unit}")]);
-    arguments.extend(wish.since.map(|since| format!("--since=@{}", since.as_seconds())));
-    arguments.extend(wish.follow.then(|| "--follow".to_owned()));
+    let mut more: Vec<String> = wish.since.iter().map(|since| format!("--since=@{}", since.as_seconds())).collect();
+    more.extend(wish.follow.then(|| "--follow".to_owned()));
     let hand_on = |line: &str| sink.try_hand_on(unit, line);
-    let run = Run {
-        program: "journalctl",
-        arguments: &arguments,
-        directory: None,
-        environment: &[],
-        input: None,
-        deadline: if wish.follow { FOLLOWING } else { JOURNAL },
-        keep: LONGEST_LINE,
-        on_line: Some(&hand_on),
-        record: None,
-    };
+    let deadline = if wish.follow { FOLLOWING } else { JOURNAL };
+    let output = read(unit, wish.lines, more, deadline, Some(&hand_on)).await;
     let failed = |reason| HostError::failed(format!("failed to read the journal of {unit}"), reason);
-    let output = run.output().await.map_err(|error| failed(error.to_string()))?;
+    let output = output.map_err(|error| failed(error.to_string()))?;
     if output.status.success() { Ok(()) } else { Err(failed(output.stderr.last_lines(2))) }
 }
 
 /// The last lines of a unit's journal, or why there are none.
 async fn journal(unit: &UnitName) -> Vec<String> {
-    let arguments = [
-        "--quiet".to_owned(),
-        "--no-pager".to_owned(),
-        "--output=cat".to_owned(),
-        format!("--lines={LOG_LINES}"),
-        format!("--unit={unit}"),
-    ];
-    let run = Run {
-        program: "journalctl",
-        arguments: &arguments,
-        directory: None,
-        environment: &[],
-        input: None,
-        deadline: JOURNAL,
-        keep: LOG_LINES * LONGEST_LINE,
-        on_line: None,
-        record: None,
-    };
-    match run.output().await {
+    match read(unit.as_str(), LOG_LINES, Vec::new(), JOURNAL, None).await {
         Ok(output) if output.status.success() && !output.stdout.bytes().is_empty() => {
             let text = String::from_utf8_lossy(output.stdout.bytes());
             text.lines().map(|line| one_line(line, LONGEST_LINE)).collect()
@@ -79,4 +50,29 @@ async fn journal(unit: &UnitName) -> Vec<String> {
         Ok(output) => vec![format!("(its journal cannot be read: {})", output.stderr.last_lines(2))],
         Err(error) => vec![format!("(its journal cannot be read: {error})")],
     }
+}
+
+/// Has `journalctl` print the last `lines` of a unit, with `more` options.
+async fn read(
+    unit: &str,
+    lines: usize,
+    more: Vec<String>,
+    deadline: Duration,
+    on_line: Option<&(dyn Fn(&str) + Send + Sync)>,
+) -> Result<Output, ExecError> {
+    let mut arguments = ["--quiet", "--no-pager", "--output=cat"].map(str::to_owned).to_vec();
+    arguments.extend([format!("--lines={lines}"), format!("--unit={unit}")]);
+    arguments.extend(more);
+    let run = Run {
+        program: "journalctl",
+        arguments: &arguments,
+        directory: None,
+        environment: &[],
+        input: None,
+        deadline,
+        keep: LOG_LINES * LONGEST_LINE,
+        on_line,
+        record: None,
+    };
+    run.output().await
 }
