@@ -152,10 +152,17 @@ fn what_somebody_else_began_to_replace_while_it_is_watched_is_put_into_service_a
         site.until(&id, "the release to be watched", |events| {
             (outcome == "succeeded" || is_back(events)) && has_begun(events, "await_healthy")
         });
-        // An operator whose terminal is closed in the middle.
-        let up = site.engine.docker(&["compose", "up", "--detach", "--force-recreate"]).dir(&site.project_directory());
-        let up = up.start(&site.directory.join("up.log"));
-        eventually(PATIENCE, "compose to replace the container", || (containers(&site).len() == 2).then_some(()));
+        // An operator whose terminal is closed in the middle. Podman now and then ends the container at once: then it is
+        // begun again.
+        let begin = || {
+            let up = site.engine.docker(&["compose", "up", "--detach", "--force-recreate"]);
+            let mut up = up.dir(&site.project_directory()).start(&site.directory.join("up.log"));
+            let is_stopping = eventually(PATIENCE, "compose to replace the container", || {
+                (containers(&site).len() == 2).then_some(true).or(up.ended().is_some().then_some(false))
+            });
+            is_stopping.then_some(up)
+        };
+        let up = (0..10).find_map(|_| begin()).expect("the container ends at once whenever it is told to stop");
         assert!(site.kill_compose() > 0);
         drop(up);
         let deployment = site.outcome(&id);

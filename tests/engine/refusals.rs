@@ -130,6 +130,15 @@ fn a_release_that_ends_well_although_it_publishes_a_port_is_rolled_back() {
 }
 
 #[test]
+fn a_job_may_end_although_its_image_has_a_health_check() {
+    let mut site = Site::with("  job:\n    image: {repo}/app:live\n");
+    site.publish("app:v1", &Image::running("v1", "sleep 1").checked("exit 1"));
+    site.start();
+    site.deploy("app:v1").succeeded();
+    assert_eq!(site.command(&["status", "--check"]).code, 0);
+}
+
+#[test]
 fn a_release_that_restarts_in_a_loop_is_rolled_back() {
     let (site, v1) = with_v1("  web:\n    image: {repo}/app:live\n    restart: always\n", "");
     site.publish("app:v2", &Image::running("v2", "echo 'fatal: giving up' >&2; exit 1"));

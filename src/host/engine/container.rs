@@ -39,7 +39,8 @@ pub(in crate::host) struct ContainerFacts {
     pub(in crate::host) health: Option<Health>,
     /// The last results of its health check.
     pub(in crate::host) health_log: Vec<String>,
-    /// Whether it is there for others: it publishes a port, or has a health check. Such a one is no job that ends.
+    /// Whether it publishes a port, and so is no job that ends. A health check says nothing: a job may have that of its
+    /// image, which is there for a server.
     pub(in crate::host) serves: bool,
 }
 

@@ -294,7 +294,7 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
     let host = answer.host_config.unwrap_or_default();
     let policy = host.restart_policy.unwrap_or_default();
-    let publishes = host.port_bindings.is_some_and(|ports| !ports.is_empty());
+    let serves = host.port_bindings.is_some_and(|ports| !ports.is_empty());
     let state = answer.state;
     let (health, health_log) = state.health.map_or((None, Vec::new()), health);
     ContainerFacts {
@@ -327,9 +327,9 @@ fn facts(answer: Inspected, now: Timestamp) -> ContainerFacts {
             "on-failure" => RestartPolicy::OnFailure(policy.maximum_retry_count),
             _ => RestartPolicy::No,
         },
-        serves: publishes || health.is_some(),
         health,
         health_log,
+        serves,
     }
 }
 
@@ -378,6 +378,8 @@ mod tests {
         assert_eq!(facts.state_words(), "restarting, restarted 2 times, exit code 137");
         assert_eq!(facts.health, Some(Health::Unhealthy));
         assert_eq!(facts.health_log, ["exit code 1: 2", "exit code 1: 3", "exit code 1: no way"]);
+        assert!(!facts.serves, "a health check makes no server");
+        assert!(read(r#"{"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"8080"}]}}}"#).serves);
     }
 
     #[test]
